@@ -1,0 +1,41 @@
+"""The process's global random generators (Python's, numpy's, torch's): seed them, save them, put them back."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+
+def seed_all(seed: int) -> None:
+    """Seed every global generator, as careful scripts do in their first lines."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # CUDA's generators too, where there are any
+
+
+@contextlib.contextmanager
+def preserved() -> Iterator[None]:
+    """Leave every global generator as it was found, whatever the block draws or seeds."""
+    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    # A process that has not touched CUDA has no state there to keep, and asking would start it.
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_states is not None:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run the block with every global generator seeded, and put them back afterwards."""
+    with preserved():
+        seed_all(seed)
+        yield

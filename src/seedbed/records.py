@@ -1,0 +1,118 @@
+"""What a run leaves behind, and what is asked of it: plain values and numpy arrays, known to engines and stores alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.errors import InputError
+from seedbed.seeds import Assignment
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    DIVERGED = "diverged"  # weights or a loss are NaN or infinite: a result
+    FAILED = "failed"  # an exception: no result; tried again when the study is resumed
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is kept of each run beside its final scores and the hash of its weights.
+
+    Attributes:
+        curve_stride: scores after every so many epochs, and after the last; None: after the last only.
+        examples: what was predicted for each evaluated example.
+        weights: the final weights.
+    """
+
+    curve_stride: int | None = None
+    examples: bool = True
+    weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.curve_stride is not None and self.curve_stride < 1:
+            raise InputError(f"curves are kept every 1 or more epochs, got a stride of {self.curve_stride}")
+
+    def curve_epochs(self, epochs: int) -> tuple[int, ...]:
+        """The epochs (counted from 1) after which every score is computed."""
+        if self.curve_stride is None:
+            return ()
+        return tuple(sorted({*range(self.curve_stride, epochs + 1, self.curve_stride), epochs}))
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A named set of examples as a study stores it.
+
+    Attributes:
+        name: such as ``test``.
+        examples: how many.
+        held_out: False where its rows are the training rows.
+        classes: number of classes where runs predict classes, None where they predict values.
+        targets: what the data set holds, [examples, ...].
+    """
+
+    name: str
+    examples: int
+    held_out: bool
+    classes: int | None
+    targets: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, finished.
+
+    Attributes:
+        assignment: which seed decided what.
+        status: done, diverged or failed.
+        scores: final value of each score, by name (``test/accuracy``).
+        weights_hash: of names, types, shapes and bytes of all parameters and buffers; None where the run failed.
+        wall_seconds: from seeding to the last evaluation.
+        curve_epochs: epochs (from 1) at which ``curves`` were computed.
+        curves: score to its values, [len(curve_epochs)].
+        predictions: evaluation set to predicted classes or values, [examples, ...].
+        weights: parameters and buffers in safetensors form, where asked for.
+        error: of a failed run, what went wrong.
+    """
+
+    assignment: Assignment
+    status: Status
+    scores: Mapping[str, float] = field(default_factory=dict)
+    weights_hash: str | None = None
+    wall_seconds: float = 0.0
+    curve_epochs: tuple[int, ...] = ()
+    curves: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    predictions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    weights: bytes | None = None
+    error: str | None = None
+
+
+def pack_classes(classes: NDArray[Any], count: int) -> bytes:
+    """Class numbers below ``count`` in as few bits as hold the largest, most significant bit first."""
+    bits = class_bits(count)
+    flat = np.asarray(classes, dtype=np.uint32).ravel()
+    if flat.size and int(flat.max()) >= count:
+        raise InputError(f"a predicted class is {int(flat.max())}, but there are {count} classes")
+    spread = (flat[:, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint32)) & 1
+    return np.packbits(spread.astype(np.uint8)).tobytes()
+
+
+def unpack_classes(packed: bytes, count: int, examples: int) -> NDArray[np.int64]:
+    """What ``pack_classes`` packed, [examples]."""
+    bits = class_bits(count)
+    spread = np.unpackbits(np.frombuffer(packed, np.uint8), count=examples * bits).reshape(examples, bits)
+    return spread.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
+
+
+def class_bits(count: int) -> int:
+    """Bits that a class number below ``count`` takes."""
+    return max(1, math.ceil(math.log2(count)))
