@@ -1,0 +1,213 @@
+"""What makes an experiment the same experiment: its settings, the hash of its data, its parameters' shapes, its source.
+
+The first three must agree for runs to stand in one study; a difference in source is told, not refused, because a
+comment changes it too.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedbed import generators
+from seedbed.experiments import Data, Experiment, score_names
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The identity of an experiment.
+
+    Attributes:
+        settings: batch size, epochs, loss, optimizer with its options, ... as JSON values.
+        shapes: parameter and buffer to its type and shape, as text.
+        source: name to the text of every class and function of the user's that takes part.
+    """
+
+    settings: Mapping[str, Any]
+    shapes: Mapping[str, str]
+    source: Mapping[str, str]
+
+    def differences(self, now: Fingerprint) -> list[str]:
+        """What differs in settings and shapes, a line each, with both sides; this one is the stored side."""
+        lines = _differences(self.settings, now.settings)
+        return lines + [f"parameter {line}" for line in _differences(self.shapes, now.shapes)]
+
+    def changed_source(self, now: Fingerprint) -> list[str]:
+        """Names of the classes and functions whose text differs."""
+        names = sorted({*self.source, *now.source})
+        return [name for name in names if self.source.get(name) != now.source.get(name)]
+
+
+def _differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    absent = "absent"
+    return [
+        f"{name}: {stored.get(name, absent)} stored, {now.get(name, absent)} now"
+        for name in sorted({*stored, *now})
+        if stored.get(name, absent) != now.get(name, absent)
+    ]
+
+
+def take(experiment: Experiment, data: Data, model: nn.Module, optimizer: Any, scheduler: Any) -> Fingerprint:
+    """The fingerprint of an experiment, of which one model, optimizer and scheduler have been made."""
+    settings = {
+        "batch_size": experiment.batch_size,
+        "epochs": experiment.epochs,
+        "shuffle": experiment.shuffle,
+        "drop_last": experiment.drop_last,
+        "clip_norm": experiment.clip_norm,
+        "clip_value": experiment.clip_value,
+        "loss": describe(experiment.loss),
+        "optimizer": _optimizer(model, optimizer),
+        "scheduler": None if scheduler is None else f"{describe(scheduler)} by {experiment.step_scheduler}",
+        "scores": list(score_names(experiment, data)),
+        "evaluation_batch_size": experiment.evaluation_batch_size,
+        "own_split": not isinstance(experiment.data, Data),
+    }
+    shapes = {
+        name: f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+        for name, value in model.state_dict().items()
+        if hasattr(value, "dtype")
+    }
+    return Fingerprint(settings, shapes, _source(experiment, data, model))
+
+
+def _optimizer(model: nn.Module, optimizer: Any) -> str:
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = []
+    for group in optimizer.param_groups:
+        options = ", ".join(f"{k}={v}" for k, v in sorted(group.items()) if k != "params")
+        held = "" if len(optimizer.param_groups) == 1 else " of " + ", ".join(
+            names.get(id(parameter), "?") for parameter in group["params"]
+        )  # fmt: skip
+        groups.append(f"({options}){held}")
+    return type(optimizer).__name__ + "; ".join(groups)
+
+
+def describe(thing: Any) -> str:
+    """Text for an object, equal in every process for equal objects: no addresses, tensors as hashes."""
+    from torch import Tensor
+
+    if isinstance(thing, Tensor):
+        return f"tensor{list(thing.shape)}:{hash_items([thing])[:8]}"
+    if isinstance(thing, functools.partial):
+        given = [describe(a) for a in thing.args] + [f"{k}={describe(v)}" for k, v in sorted(thing.keywords.items())]
+        return f"{describe(thing.func)}({', '.join(given)})"
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return repr(thing)
+    if isinstance(thing, tuple | list):
+        return f"[{', '.join(map(describe, thing))}]"
+    if isinstance(thing, Mapping):
+        return "{" + ", ".join(f"{describe(k)}: {describe(v)}" for k, v in thing.items()) + "}"
+    if inspect.isclass(thing) or inspect.isroutine(thing):
+        return str(getattr(thing, "__qualname__", thing.__class__.__qualname__))
+    values = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
+    for inner in ("_parameters", "_buffers", "_modules"):  # of an nn.Module, such as a loss with class weights
+        values |= values.get(inner) or {}
+    plain = {
+        name: value
+        for name, value in values.items()
+        if not name.startswith("_")
+        and not (inspect.isroutine(value) or hasattr(value, "param_groups"))  # a scheduler holds its optimizer
+        and value is not thing
+    }
+    shown = ", ".join(f"{name}={describe(value)}" for name, value in sorted(plain.items()))
+    return f"{type(thing).__qualname__}({shown})"
+
+
+def _source(experiment: Experiment, data: Data, model: nn.Module) -> dict[str, str]:
+    things: list[Any] = [experiment.model, experiment.loss, experiment.optimizer, experiment.scheduler]
+    things += [type(module) for module in model.modules()]
+    things += [experiment.metric(name).compute for name in experiment.metrics]
+    things += [type(dataset) for dataset in (data.train, *data.evaluate.values())]
+    if experiment.recipe is not None:
+        things.append(experiment.recipe.factory)
+    if not isinstance(experiment.data, Data):
+        things.append(experiment.data)
+    found: dict[str, str] = {}
+    for thing in things:
+        while isinstance(thing, functools.partial):
+            thing = thing.func
+        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+            thing = type(thing)
+        if (getattr(thing, "__module__", None) or "").partition(".")[0] in ("torch", "builtins", "functools"):
+            continue
+        try:
+            found[thing.__qualname__] = inspect.getsource(thing)
+        except (OSError, TypeError):
+            found[thing.__qualname__] = "source not available"
+    return found
+
+
+def hash_data(data: Data) -> str:
+    """A hash of every item of the training and evaluation sets, read under fixed generators.
+
+    A dataset that augments at random is so hashed with the same augmentation each time; one that draws from the clock
+    gives another hash each time, and is found out.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with generators.seeded(0):
+        for name, dataset in (("training rows", data.train), *data.evaluate.items()):
+            digest.update(f"{name}:{len(dataset)}:".encode())  # type: ignore[arg-type]
+            digest.update(hash_dataset(dataset).encode())
+    return digest.hexdigest()
+
+
+def hash_dataset(dataset: Any) -> str:
+    """A hash of every item of a map-style dataset, in order."""
+    from torch.utils.data import TensorDataset
+
+    if type(dataset) is TensorDataset:  # the usual case, without reading row by row
+        return hash_items(dataset.tensors)
+    return hash_items(dataset[row] for row in range(len(dataset)))
+
+
+def hash_items(items: Iterable[Any]) -> str:
+    """A hash of nested tuples, lists and mappings of tensors, arrays, numbers and text: types, shapes and bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for item in items:
+        _update(digest, item)
+    return digest.hexdigest()
+
+
+def hash_state(state: Mapping[str, Tensor]) -> str:
+    """The hash of weights: names, types, shapes and bytes of all parameters and buffers, in the module's order."""
+    return hash_items(state.items())
+
+
+def _update(digest: Any, item: Any) -> None:
+    import numpy as np
+    from torch import Tensor
+
+    if isinstance(item, Tensor):
+        dense = item.detach().cpu().to_dense().contiguous() if item.is_sparse else item.detach().cpu().contiguous()
+        digest.update(f"tensor {dense.dtype} {list(dense.shape)}".encode())
+        digest.update(dense.view(-1).view(_bytes_type()).numpy().data if dense.numel() else b"")
+    elif isinstance(item, np.ndarray) and item.dtype != object:
+        digest.update(f"array {item.dtype} {list(item.shape)}".encode())
+        digest.update(np.ascontiguousarray(item).tobytes())
+    elif isinstance(item, tuple | list):
+        digest.update(f"{len(item)} items".encode())
+        for each in item:
+            _update(digest, each)
+    elif isinstance(item, Mapping):
+        digest.update(f"{len(item)} pairs".encode())
+        for key, value in item.items():
+            _update(digest, (key, value))
+    elif item is None or isinstance(item, bool | int | float | str | bytes):
+        digest.update(f"{type(item).__name__} {item!r}".encode())
+    else:
+        digest.update(pickle.dumps(item, protocol=5))
+
+
+def _bytes_type() -> Any:
+    import torch
+
+    return torch.uint8
