@@ -84,7 +84,7 @@ def torch_settings() -> dict[str, Any]:
         "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "onednn": bool(torch.backends.mkldnn.enabled),  # type: ignore[attr-defined]
+        "onednn": bool(torch.backends.mkldnn.enabled),
     }
 
 
@@ -95,7 +95,7 @@ def apply_torch_settings(settings: Mapping[str, Any]) -> None:
     torch.set_default_dtype(getattr(torch, settings["default_dtype"]))
     torch.use_deterministic_algorithms(settings["deterministic_algorithms"])
     torch.set_float32_matmul_precision(settings["float32_matmul_precision"])
-    torch.backends.mkldnn.enabled = settings["onednn"]  # type: ignore[attr-defined]
+    torch.backends.mkldnn.enabled = settings["onednn"]
 
 
 def _processor() -> str:

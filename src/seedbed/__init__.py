@@ -1,0 +1,74 @@
+"""Seedbed: how much of a result is luck of the random seed.
+
+Names are loaded when they are first used: ``import seedbed`` loads neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from seedbed import metrics
+    from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
+    from seedbed.experiments import Data, Experiment, experiment
+    from seedbed.metrics import Metric
+    from seedbed.runner import run
+    from seedbed.seeds import Assignment, grid, parse_seeds
+    from seedbed.store import load, studies
+    from seedbed.study import Study
+
+_HOMES = {
+    "Assignment": "seedbed.seeds",
+    "Data": "seedbed.experiments",
+    "Experiment": "seedbed.experiments",
+    "IdentityError": "seedbed.errors",
+    "InputError": "seedbed.errors",
+    "Metric": "seedbed.metrics",
+    "SeedbedError": "seedbed.errors",
+    "StoreError": "seedbed.errors",
+    "Study": "seedbed.study",
+    "WorkerError": "seedbed.errors",
+    "experiment": "seedbed.experiments",
+    "grid": "seedbed.seeds",
+    "load": "seedbed.store",
+    "parse_seeds": "seedbed.seeds",
+    "run": "seedbed.runner",
+    "studies": "seedbed.store",
+}
+
+__all__ = [
+    "Assignment",
+    "Data",
+    "Experiment",
+    "IdentityError",
+    "InputError",
+    "Metric",
+    "SeedbedError",
+    "StoreError",
+    "Study",
+    "WorkerError",
+    "experiment",
+    "grid",
+    "load",
+    "metrics",
+    "parse_seeds",
+    "run",
+    "studies",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return importlib.import_module("seedbed.metrics")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seedbed' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

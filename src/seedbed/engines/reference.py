@@ -1,0 +1,240 @@
+"""The reference engine: the plain PyTorch loop, one run at a time. It defines what is correct."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from seedbed import generators
+from seedbed.engines.batches import Batches, whole_tensors
+from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.protocol import Trainer
+from seedbed.errors import InputError
+from seedbed.experiments import Data, Experiment, check_data
+from seedbed.fingerprint import hash_state
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+
+SPLITS_KEPT = 4  # data sets of recent split seeds held in memory
+
+
+class ReferenceEngine:
+    """Runs anything that the plain loop runs; its bits are those of the plain script."""
+
+    name = "reference"
+    block_size = 1
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Nothing but the run, the threads and the environment decides its bits."""
+        return {}
+
+    def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
+        """Make ready to train the experiment."""
+        return ReferenceTrainer(experiment, recording)
+
+
+class ReferenceTrainer:
+    """Trains runs of one experiment, one after the other."""
+
+    def __init__(self, experiment: Experiment, recording: Recording) -> None:
+        self._experiment, self._recording = experiment, recording
+        self._curve_epochs = recording.curve_epochs(experiment.epochs)
+        self._prepared = lru_cache(SPLITS_KEPT)(self._prepare)
+
+    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+        """Train these runs and yield each as it is finished."""
+        for assignment in block:
+            start = time.perf_counter()
+            try:
+                yield self._run(assignment, start)
+            except Exception as error:  # the user's code may raise anything
+                yield RunResult(
+                    assignment,
+                    Status.FAILED,
+                    wall_seconds=time.perf_counter() - start,
+                    error=f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}",
+                )
+
+    def _prepare(self, split: int) -> tuple[Data, tuple[Tensor, ...] | None, Evaluator]:
+        data = make_data(self._experiment, split)
+        return data, whole_tensors(data.train), Evaluator(self._experiment, data)
+
+    def _run(self, assignment: Assignment, start: float) -> RunResult:
+        data, tensors, evaluator = self._prepared(assignment.split)
+        with generators.preserved(), _fast_path_off():
+            run = Run(self._experiment, data, tensors, assignment)
+            curves: dict[str, list[float]] = {}
+            for epoch in range(1, self._experiment.epochs + 1):
+                run.train_epoch()
+                if epoch in self._curve_epochs:
+                    for name, value in evaluator.scores(run.model).items():
+                        curves.setdefault(name, []).append(value)
+            scores, predictions = evaluator.examine(run.model)
+            state = run.model.state_dict()
+            result = RunResult(
+                assignment,
+                Status.DIVERGED if _has_diverged(scores, state) else Status.DONE,
+                scores=scores,
+                weights_hash=hash_state(state),
+                wall_seconds=time.perf_counter() - start,
+                curve_epochs=self._curve_epochs,
+                curves={name: np.array(values, dtype=np.float64) for name, values in curves.items()},
+                predictions=predictions if self._recording.examples else {},
+                weights=_safetensors(state) if self._recording.weights else None,
+            )
+        return result
+
+
+class Run:
+    """One run in training: seeded, its model, batches, optimizer and scheduler made. Changes the global generators."""
+
+    def __init__(
+        self, experiment: Experiment, data: Data, tensors: tuple[Tensor, ...] | None, assignment: Assignment
+    ) -> None:
+        self._experiment = experiment
+        generators.seed_all(assignment.init)
+        self.model = make_model(experiment)
+        self._batches = Batches(
+            data.train,
+            tensors,
+            batch_size=experiment.batch_size,
+            shuffle=experiment.shuffle,
+            drop_last=experiment.drop_last,
+            generator=None if assignment.is_plain else torch.Generator().manual_seed(assignment.order),
+        )
+        self.optimizer = make_optimizer(experiment, self.model)
+        self.scheduler = make_scheduler(experiment, self.optimizer)
+        # LBFGS evaluates the loss as often as it likes, and so takes a closure.
+        self._needs_closure = isinstance(self.optimizer, torch.optim.LBFGS)
+        if not assignment.is_plain:
+            generators.seed_all(assignment.noise)
+
+    def train_epoch(self) -> None:
+        """One pass over the training rows."""
+        by_batch = self.scheduler is not None and self._experiment.step_scheduler == "batch"
+        for inputs, target in self._batches.epoch():
+            self._step(inputs, target)
+            if by_batch:
+                self.scheduler.step()
+        if self.scheduler is not None and not by_batch:
+            self.scheduler.step()
+
+    def train_step(self) -> None:
+        """One step on the first batch of an epoch."""
+        self._step(*next(self._batches.epoch()))
+
+    def _step(self, inputs: tuple[Any, ...], target: Any) -> None:
+        if self._needs_closure:
+            self.optimizer.step(lambda: float(self._gradient(inputs, target)))
+        else:
+            self._gradient(inputs, target)
+            self.optimizer.step()
+
+    def _gradient(self, inputs: tuple[Any, ...], target: Any) -> Tensor:
+        self.optimizer.zero_grad()
+        loss = self._experiment.loss(self.model(*inputs), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._experiment.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._experiment.clip_norm)
+        if self._experiment.clip_value is not None:
+            nn.utils.clip_grad_value_(self.model.parameters(), self._experiment.clip_value)
+        return loss.detach()
+
+
+def make_data(experiment: Experiment, split: int) -> Data:
+    """The experiment's data for a split seed; the data function runs with every generator seeded by it."""
+    if isinstance(experiment.data, Data):
+        if split:
+            raise InputError(
+                f"{experiment.name} makes no split of its own, so a split seed changes nothing (got {split}): "
+                f"leave it out, or let data be a function of the split seed"
+            )
+        return experiment.data
+    with generators.seeded(split):
+        return check_data(experiment, experiment.data(split))
+
+
+def make_model(experiment: Experiment) -> nn.Module:
+    """The experiment's model, from the generators as they stand."""
+    model = experiment.model()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must return a torch.nn.Module when it is called, got {type(model).__name__}")
+    return model
+
+
+def make_optimizer(experiment: Experiment, model: nn.Module) -> Optimizer:
+    """The optimizer: of the parameters where it is a class or a partial of one, otherwise of the model."""
+    inner: Any = experiment.optimizer
+    while hasattr(inner, "func"):
+        inner = inner.func
+    of_parameters = isinstance(inner, type) and issubclass(inner, Optimizer)
+    try:
+        optimizer = experiment.optimizer(model.parameters() if of_parameters else model)
+    except TypeError as error:
+        hint = "" if of_parameters else " (a callable that is no optimizer class is called with the model)"
+        raise InputError(f"the optimizer could not be made{hint}: {error}") from error
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}")
+    return optimizer
+
+
+def make_scheduler(experiment: Experiment, optimizer: Optimizer) -> Any:
+    """The scheduler, or None."""
+    if experiment.scheduler is None:
+        return None
+    scheduler = experiment.scheduler(optimizer)
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise InputError(
+            "ReduceLROnPlateau steps on a score, which an Experiment's loop does not hand to it: use a scheduler that "
+            "depends on the epoch or the batch alone"
+        )
+    if not hasattr(scheduler, "step"):
+        raise InputError(f"scheduler must return an object with step(), got {type(scheduler).__name__}")
+    return scheduler
+
+
+def check_runs(experiment: Experiment, data: Data) -> None:
+    """Evaluate once and take one training step, before anything is stored.
+
+    What a user's code raises here it would raise in every run.
+    """
+    with generators.seeded(0), _fast_path_off():
+        run = Run(experiment, data, whole_tensors(data.train), Assignment.plain(0))
+        Evaluator(experiment, data).examine(run.model)
+        run.train_step()
+
+
+@contextlib.contextmanager
+def _fast_path_off() -> Iterator[None]:
+    """nn.Transformer's fused path in evaluation rounds otherwise; no engine uses it, so that all agree."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any]) -> bool:
+    losses = (value for name, value in scores.items() if name.endswith("/loss"))
+    return not all(map(math.isfinite, losses)) or not all(
+        bool(torch.isfinite(value).all()) for value in state.values() if isinstance(value, Tensor)
+    )
+
+
+def _safetensors(state: Mapping[str, Any]) -> bytes:
+    from safetensors.torch import save
+
+    # Tied weights share memory, which the format refuses: each name gets its own copy.
+    return save({name: value.detach().cpu().clone().contiguous() for name, value in state.items()})
