@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedbed import generators
 from seedbed.experiments import Data, Experiment, score_names
 
 if TYPE_CHECKING:
@@ -153,6 +152,8 @@ def hash_data(data: Data) -> str:
     gives another hash each time, and is found out.
     """
     digest = hashlib.blake2b(digest_size=16)
+    from seedbed import generators
+
     with generators.seeded(0):
         for name, dataset in (("training rows", data.train), *data.evaluate.items()):
             digest.update(f"{name}:{len(dataset)}:".encode())  # type: ignore[arg-type]

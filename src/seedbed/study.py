@@ -1,0 +1,284 @@
+"""Study: the read model of many runs of one experiment. It only reads; what draws or writes stands above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.environment import Environment
+from seedbed.errors import InputError
+from seedbed.fingerprint import Fingerprint
+from seedbed.records import EvaluationSet, Status
+from seedbed.seeds import Assignment, SeedsLike, as_assignments
+from seedbed.stats import Summary, summarize
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """What is fixed at a study's first run.
+
+    Attributes:
+        name, experiment: of the study and of its experiment.
+        parameters: the experiment's parameters that are not defaults, as text.
+        fingerprint: settings, shapes and source.
+        engine, engine_settings, threads, device: how every run is computed.
+        primary: the score to follow.
+        larger_is_better: score to its direction.
+        result_line: a format for the line of one run, or None.
+    """
+
+    name: str
+    experiment: str
+    parameters: Mapping[str, str]
+    fingerprint: Fingerprint
+    engine: str
+    engine_settings: Mapping[str, Any]
+    threads: int
+    device: str
+    primary: str
+    larger_is_better: Mapping[str, bool]
+    result_line: str | None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as it is stored, without its large parts.
+
+    Attributes:
+        assignment: which seed decided what.
+        status: done, diverged or failed.
+        scores: final value of each score.
+        weights_hash: of the final weights; None where the run failed.
+        wall_seconds: how long it took.
+        environment: key of the environment it was computed in.
+        mixed: computed in another environment than the study's first run, with consent.
+        curve_epochs: epochs at which curves are stored.
+        error: of a failed run.
+    """
+
+    assignment: Assignment
+    status: Status
+    scores: Mapping[str, float]
+    weights_hash: str | None
+    wall_seconds: float
+    environment: str
+    mixed: bool
+    curve_epochs: tuple[int, ...]
+    error: str | None
+
+
+class Archive(Protocol):
+    """Where a study finds its large parts when they are asked for."""
+
+    def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
+        """Assignment key to (epochs, values) of every run that has this curve."""
+        ...
+
+    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
+        """Assignment key to predictions [examples, ...] of every run that has them."""
+        ...
+
+    def weights(self, study: str, key: str) -> bytes | None:
+        """The kept weights of one run."""
+        ...
+
+    def evaluation_sets(self, study: str, split: int) -> tuple[EvaluationSet, ...]:
+        """The evaluation sets of a split."""
+        ...
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many runs of one experiment.
+
+    ``study["test/accuracy"]`` is that score of every run [runs], NaN where a run failed or diverged. Runs are in the
+    order in which they were asked for, or of their seeds.
+
+    Attributes:
+        identity: what all runs have in common.
+        runs: the runs.
+        environments: key to environment.
+    """
+
+    identity: StudyIdentity
+    runs: tuple[StoredRun, ...]
+    environments: Mapping[str, Environment]
+    archive: Archive
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.identity.name
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of what every run reports."""
+        return tuple(self.identity.larger_is_better)
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The seeds of each run."""
+        return tuple(run.assignment for run in self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r}: {len(self)} runs, engine {self.identity.engine}>"
+
+    def __getitem__(self, score: str) -> NDArray[np.float64]:
+        """That score of every run [runs]; NaN where the run failed or diverged."""
+        self.check_score(score)
+        return np.array(
+            [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
+            dtype=np.float64,
+        )
+
+    def check_score(self, score: str) -> str:
+        """``score`` if the study has it, or an InputError with the names it has."""
+        if score not in self.scores:
+            raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
+        return score
+
+    def select(self, seeds: SeedsLike) -> Study:
+        """The same study, of these runs alone and in this order; those that are not stored are left out."""
+        return replace(
+            self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key)
+        )
+
+    def run(self, seed: int | Assignment) -> StoredRun:
+        """One run."""
+        key = as_assignments(seed)[0].key
+        if key not in self._by_key:
+            raise InputError(f"{self.name} has no run with {key}")
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, StoredRun]:
+        return {run.assignment.key: run for run in self.runs}
+
+    def count(self, status: Status) -> int:
+        """How many runs ended so."""
+        return sum(run.status is status for run in self.runs)
+
+    def summary(self, score: str | None = None, confidence: float = 0.95) -> Summary:
+        """A summary of a score (the primary one where none is named) over runs; failed runs are left out.
+
+        Raises:
+            InputError: no such score, or no run that did not fail.
+        """
+        values = self[score or self.identity.primary]
+        ended = np.array([run.status is not Status.FAILED for run in self.runs], dtype=bool)
+        if not ended.any():
+            raise InputError(f"{self.name} has no run to summarize")
+        return summarize(values[ended], confidence)
+
+    def extremes(self, score: str | None = None) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
+        """The seeds of the runs with the least and with the greatest value of a score."""
+        values = self[score or self.identity.primary]
+        if not np.isfinite(values).any():
+            return (), ()
+        finite = np.where(np.isfinite(values), values, np.nan)
+        return (
+            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmin(finite))),
+            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmax(finite))),
+        )
+
+    def curves(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Epochs [epochs] and values [runs, epochs] of a score; NaN where a run has no such curve.
+
+        Raises:
+            InputError: no such score, or no run kept curves.
+        """
+        self.check_score(score)
+        stored = self.archive.curves(self.name, score)
+        mine = [stored.get(run.assignment.key) for run in self.runs]
+        epochs = sorted({epoch for curve in mine if curve is not None for epoch in curve[0]})
+        if not epochs:
+            raise InputError(f"{self.name} has no curves: run it again with curves=1 (the command: --curves)")
+        column = {epoch: i for i, epoch in enumerate(epochs)}
+        values = np.full((len(mine), len(epochs)), np.nan)
+        for row, curve in enumerate(mine):
+            if curve is not None:
+                values[row, [column[epoch] for epoch in curve[0]]] = curve[1]
+        return np.array(epochs, dtype=np.int64), values
+
+    def predictions(self, evaluation_set: str) -> NDArray[Any]:
+        """What each run predicted for each example [runs, examples, ...]: classes, or values.
+
+        Raises:
+            InputError: no such set, or a run of the study did not keep its predictions.
+        """
+        stored = self.archive.predictions(self.name, evaluation_set)
+        missing = [run.assignment.label for run in self.runs if run.assignment.key not in stored]
+        if missing:
+            raise InputError(
+                f"{self.name} has no predictions on {evaluation_set!r} for {len(missing)} of {len(self)} runs "
+                f"(the first: {missing[0]})"
+            )
+        return np.stack([stored[run.assignment.key] for run in self.runs])
+
+    def targets(self, evaluation_set: str, split: int = 0) -> NDArray[Any]:
+        """What the data set holds for each example [examples, ...]."""
+        return self.evaluation_set(evaluation_set, split).targets
+
+    def evaluation_set(self, name: str, split: int = 0) -> EvaluationSet:
+        """An evaluation set as it is stored."""
+        sets: Sequence[EvaluationSet] = self.archive.evaluation_sets(self.name, split)
+        for each in sets:
+            if each.name == name:
+                return each
+        raise InputError(f"{self.name} has no evaluation set {name!r}; it has {', '.join(s.name for s in sets)}")
+
+    def correct(self, evaluation_set: str) -> NDArray[np.bool_]:
+        """Whether each run was right on each example [runs, examples]; of classifications, for one split.
+
+        Raises:
+            InputError: the runs predict values, or were tested on different splits.
+        """
+        splits = {run.assignment.split for run in self.runs}
+        if len(splits) != 1:
+            raise InputError(f"runs of {len(splits)} splits have different examples: select those of one split")
+        described = self.evaluation_set(evaluation_set, splits.pop())
+        if described.classes is None:
+            raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
+        right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
+        return np.asarray(right, dtype=np.bool_)
+
+    def weights(self, seed: int | Assignment) -> bytes:
+        """The kept weights of one run, in safetensors form: ``safetensors.torch.load(study.weights(3))``."""
+        found = self.archive.weights(self.name, self.run(seed).assignment.key)
+        if found is None:
+            raise InputError(f"{self.name} kept no weights of {seed}: run again with keep_weights='all'")
+        return found
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, one row a run: seeds, status, scores, seconds, hash of the weights."""
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_pandas needs pandas: pip install 'seedbed[pandas]'") from None
+        return pandas.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain mapping a run, in the order of the runs."""
+        return [
+            {
+                "seed": run.assignment.seed,
+                "init": run.assignment.init,
+                "order": run.assignment.order,
+                "noise": run.assignment.noise,
+                "split": run.assignment.split,
+                "status": str(run.status),
+                **{name: run.scores.get(name) for name in self.scores},
+                "wall_seconds": run.wall_seconds,
+                "weights_hash": run.weights_hash,
+                "mixed": run.mixed,
+            }
+            for run in self.runs
+        ]
