@@ -1,0 +1,210 @@
+"""Read studies back."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Connection, Engine
+
+from seedbed.environment import Environment
+from seedbed.errors import StoreError
+from seedbed.fingerprint import Fingerprint
+from seedbed.records import EvaluationSet, Status, unpack_classes
+from seedbed.seeds import Assignment
+from seedbed.store import schema
+from seedbed.store.connection import connect, explained
+from seedbed.study import StoredRun, Study, StudyIdentity
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """A study in a list.
+
+    Attributes:
+        name, experiment, engine: as stored.
+        runs, diverged, failed: how many runs, and how many of them ended so.
+        created: seconds since 1970.
+        wall_seconds: of all runs together.
+    """
+
+    name: str
+    experiment: str
+    engine: str
+    runs: int
+    diverged: int
+    failed: int
+    created: float
+    wall_seconds: float
+
+
+def studies(store: str | os.PathLike[str] = "seedbed.db") -> list[StudyLine]:
+    """The studies of a store, the oldest first."""
+    engine = connect(store, create=False)
+    s, r = schema.studies.c, schema.runs.c
+    query = (
+        sa.select(
+            s.name,
+            s.experiment,
+            s.engine,
+            sa.func.count(r.id),
+            sa.func.count(sa.case((r.status == Status.DIVERGED.value, 1))),
+            sa.func.count(sa.case((r.status == Status.FAILED.value, 1))),
+            s.created,
+            sa.func.coalesce(sa.func.sum(r.wall_seconds), 0.0),
+        )
+        .join_from(schema.studies, schema.runs, isouter=True)
+        .group_by(s.id)
+        .order_by(s.created)
+    )
+    with explained(os.fspath(store)), engine.connect() as connection:
+        lines = [StudyLine(*row) for row in connection.execute(query)]
+    engine.dispose()
+    return lines
+
+
+def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
+    """A study with all its runs, in the order of their seeds.
+
+    Raises:
+        StoreError: there is no such store, or no study of that name in it; near names are told.
+    """
+    engine = connect(store, create=False)
+    with explained(os.fspath(store)), engine.connect() as connection:
+        row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
+        if row is None:
+            raise StoreError(_no_study(connection, name, os.fspath(store)))
+        environments = {
+            each.hash: Environment(each.identity, each.details)
+            for each in connection.execute(sa.select(schema.environments))
+        }
+        runs = tuple(sorted(_runs(connection, row.id), key=_in_order))
+    return Study(_identity(row), runs, environments, _StoreArchive(engine, os.fspath(store)))
+
+
+def _no_study(connection: Connection, name: str, where: str) -> str:
+    names = list(connection.scalars(sa.select(schema.studies.c.name).order_by(schema.studies.c.name)))
+    near = difflib.get_close_matches(name, names, 3, 0.3) or [n for n in names if n.startswith(name)] or names[:5]
+    return f"{where} has no study {name!r}" + (f"; it has {', '.join(map(repr, near))}" if near else "")
+
+
+def _in_order(run: StoredRun) -> tuple[Any, ...]:
+    each = run.assignment
+    return (not each.is_plain, each.init, each.order, each.noise, each.split)
+
+
+def _identity(row: Any) -> StudyIdentity:
+    return StudyIdentity(
+        name=row.name,
+        experiment=row.experiment,
+        parameters=row.parameters,
+        fingerprint=Fingerprint(row.settings, row.shapes, row.source),
+        engine=row.engine,
+        engine_settings=row.engine_settings,
+        threads=row.threads,
+        device=row.device,
+        primary=row.primary_score,
+        larger_is_better={name: better for name, better in row.larger_is_better},
+        result_line=row.result_line,
+    )
+
+
+def _runs(connection: Connection, study_id: int) -> Iterator[StoredRun]:
+    r, s = schema.runs.c, schema.scores.c
+    scores: dict[int, dict[str, float]] = {}
+    query = sa.select(s.run_id, s.name, s.value).join_from(schema.scores, schema.runs).where(r.study_id == study_id)
+    for run_id, name, value in connection.execute(query):
+        scores.setdefault(run_id, {})[name] = math.nan if value is None else value
+    columns = (r.id, r.assignment, r.status, r.weights_hash, r.wall_seconds, r.environment, r.mixed, r.curve_epochs,
+               r.error)  # fmt: skip
+    for row in connection.execute(sa.select(*columns).where(r.study_id == study_id)):
+        yield StoredRun(
+            assignment=Assignment.from_key(row.assignment),
+            status=Status(row.status),
+            scores=scores.get(row.id, {}),
+            weights_hash=row.weights_hash,
+            wall_seconds=row.wall_seconds,
+            environment=row.environment,
+            mixed=row.mixed,
+            curve_epochs=tuple(row.curve_epochs),
+            error=row.error,
+        )
+
+
+class _StoreArchive:
+    """The large parts of a store's studies, read when they are asked for (``study.Archive``)."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self._engine, self._where = engine, where
+
+    def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
+        r, c = schema.runs.c, schema.curves.c
+        query = self._of(study, r.assignment, r.curve_epochs, c.numbers, table=schema.curves).where(c.name == score)
+        with explained(self._where), self._engine.connect() as connection:
+            return {key: (tuple(e), np.frombuffer(n, "<f8")) for key, e, n in connection.execute(query)}
+
+    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
+        r, p, e = schema.runs.c, schema.predictions.c, schema.evaluation_sets.c
+        query = self._of(study, r.assignment, p.shape, p.packed, table=schema.predictions).where(
+            p.evaluation_set == evaluation_set
+        )
+        classes = (
+            sa.select(e.split, e.classes)
+            .join_from(schema.evaluation_sets, schema.studies)
+            .where(schema.studies.c.name == study, e.name == evaluation_set)
+        )
+        with explained(self._where), self._engine.connect() as connection:
+            counts = {split: count for split, count in connection.execute(classes)}
+            return {
+                key: _unpacked(packed, tuple(shape), counts[Assignment.from_key(key).split])
+                for key, shape, packed in connection.execute(query)
+            }
+
+    def weights(self, study: str, key: str) -> bytes | None:
+        query = self._of(study, schema.weights.c.safetensors, table=schema.weights).where(
+            schema.runs.c.assignment == key
+        )
+        with explained(self._where), self._engine.connect() as connection:
+            found: bytes | None = connection.scalar(query)
+            return found
+
+    def evaluation_sets(self, study: str, split: int) -> tuple[EvaluationSet, ...]:
+        e = schema.evaluation_sets.c
+        query = (
+            sa.select(schema.evaluation_sets)
+            .join_from(schema.evaluation_sets, schema.studies)
+            .where(schema.studies.c.name == study, e.split == split)
+            .order_by(e.position)
+        )
+        with explained(self._where), self._engine.connect() as connection:
+            return tuple(
+                EvaluationSet(
+                    name=row.name,
+                    examples=row.examples,
+                    held_out=row.held_out,
+                    classes=row.classes,
+                    targets=np.frombuffer(row.targets, row.target_type).reshape(row.target_shape),
+                )
+                for row in connection.execute(query)
+            )
+
+    @staticmethod
+    def _of(study: str, *columns: Any, table: sa.Table) -> sa.Select[Any]:
+        return (
+            sa.select(*columns)
+            .select_from(table.join(schema.runs).join(schema.studies))
+            .where(schema.studies.c.name == study)
+        )
+
+
+def _unpacked(packed: bytes, shape: tuple[int, ...], classes: int | None) -> NDArray[Any]:
+    if classes is None:
+        return np.frombuffer(packed, "<f4").reshape(shape)
+    return unpack_classes(packed, classes, math.prod(shape)).reshape(shape)
