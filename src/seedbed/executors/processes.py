@@ -1,0 +1,198 @@
+"""Compute runs in worker processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import cloudpickle
+
+from seedbed.environment import torch_settings
+from seedbed.errors import WorkerError
+from seedbed.executors.protocol import Output, Task
+from seedbed.records import RunResult, Status
+from seedbed.seeds import Assignment
+
+TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing, such as too much memory
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    socket: Connection[Any, Any]
+    output: int  # descriptor of what it prints
+    is_ready: bool = False
+    block: list[Assignment] = field(default_factory=list)  # what it was given and has not answered
+    printed: bytes = b""
+
+
+class ProcessExecutor:
+    """``workers`` processes, each computing one block at a time.
+
+    Processes are started by command, not by multiprocessing: a script that calls ``seedbed.run`` needs no
+    ``if __name__ == "__main__"``, and threads are set before torch is loaded.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[RunResult | Output]:
+        """Compute the blocks and yield each run as it is finished."""
+        return _Pool(task, blocks, self._workers).results()
+
+
+class _Pool:
+    def __init__(self, task: Task, blocks: Iterator[Sequence[Assignment]], size: int) -> None:
+        self._size, self._blocks = size, blocks
+        self._threads = task.threads
+        self._opening = {
+            "path": list(sys.path),
+            "threads": task.threads,
+            "torch_settings": torch_settings(),
+            "task": cloudpickle.dumps(task),
+        }
+        self._workers: list[_Worker] = []
+        self._again: deque[list[Assignment]] = deque()
+        self._losses: dict[Assignment, int] = {}
+        self._printed: set[str] = set()
+
+    def results(self) -> Iterator[RunResult | Output]:
+        try:
+            waiting = self._next()
+            while waiting is not None or self._workers:
+                while waiting is not None and len(self._workers) < self._size:
+                    self._start(waiting)
+                    waiting = self._next()
+                for worker in self._ready_to_read():
+                    for item in self._read(worker):
+                        if item is not None:
+                            yield item
+                    if worker.process.returncode is None and worker.is_ready and not worker.block:
+                        if waiting is None:
+                            waiting = self._next()
+                        if waiting is None:
+                            yield from self._finish(worker)
+                        else:
+                            self._give(worker, waiting)
+                            waiting = self._next()
+                if waiting is None:
+                    waiting = self._next()
+        finally:
+            for worker in self._workers:
+                self._end(worker)
+
+    def _next(self) -> list[Assignment] | None:
+        if self._again:
+            return self._again.popleft()
+        block = next(self._blocks, None)
+        return None if block is None else list(block)
+
+    def _start(self, block: list[Assignment]) -> None:
+        ours, theirs = socket.socketpair()
+        reading, writing = os.pipe()
+        number = str(self._threads)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seedbed.executors.worker", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            pass_fds=(theirs.fileno(),),
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # Ctrl-C in a terminal is for the parent alone, which then ends its workers
+        )
+        theirs.close()
+        os.close(writing)
+        worker = _Worker(process, Connection(ours.detach()), reading)
+        self._workers.append(worker)
+        worker.block = block
+        with contextlib.suppress(BrokenPipeError):  # it died at once; reading tells
+            worker.socket.send(self._opening)
+            worker.socket.send(block)
+
+    @staticmethod
+    def _give(worker: _Worker, block: list[Assignment]) -> None:
+        worker.block = block
+        with contextlib.suppress(BrokenPipeError):
+            worker.socket.send(block)
+
+    def _ready_to_read(self) -> list[_Worker]:
+        sources: dict[Any, _Worker] = {}
+        for worker in self._workers:
+            sources[worker.socket] = sources[worker.output] = worker
+        return list(dict.fromkeys(sources[source] for source in wait(list(sources))))
+
+    def _read(self, worker: _Worker) -> Iterator[RunResult | Output | None]:
+        if wait([worker.output], 0):
+            yield from self._lines(worker, os.read(worker.output, 65536))
+        if not worker.socket.poll():
+            return
+        try:
+            kind, content = worker.socket.recv()
+        except (EOFError, OSError):
+            yield from self._lost(worker)
+            return
+        if kind == "result":
+            worker.block.remove(content.assignment)
+            yield content
+        elif kind == "ready":
+            worker.is_ready = True
+        elif kind == "fatal":
+            raise content
+        elif kind == "broken":
+            raise WorkerError(f"a worker process could not be made ready, or failed between runs: {content}")
+
+    def _lines(self, worker: _Worker, chunk: bytes) -> Iterator[Output]:
+        *lines, worker.printed = (worker.printed + chunk).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace")
+            if text not in self._printed:  # every worker, and every run, prints the same warnings
+                self._printed.add(text)
+                yield Output(text)
+
+    def _lost(self, worker: _Worker) -> Iterator[RunResult | Output]:
+        self._end(worker)
+        yield from self._drained(worker)
+        self._workers.remove(worker)
+        code = worker.process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        if not worker.is_ready:
+            raise WorkerError(f"a worker process {how} before it was ready; what it printed is above")
+        for position, assignment in enumerate(worker.block):
+            self._losses[assignment] = self._losses.get(assignment, 0) + (position == 0)
+            if self._losses[assignment] < TRIES:
+                self._again.append([assignment])
+                yield Output(f"a worker process {how} while it trained seed {assignment}: trying that run again")
+            else:
+                yield RunResult(
+                    assignment,
+                    Status.FAILED,
+                    error=f"its worker process {how}, {TRIES} times (signal 9 is often: out of memory)",
+                )
+
+    def _drained(self, worker: _Worker) -> Iterator[Output]:
+        while wait([worker.output], 0) and (chunk := os.read(worker.output, 65536)):
+            yield from self._lines(worker, chunk)
+        if worker.printed:
+            yield from self._lines(worker, b"\n")
+        os.close(worker.output)
+        worker.output = -1
+
+    def _finish(self, worker: _Worker) -> Iterator[Output]:
+        self._end(worker)
+        yield from self._drained(worker)
+        self._workers.remove(worker)
+
+    @staticmethod
+    def _end(worker: _Worker) -> None:
+        worker.socket.close()
+        worker.process.kill()
+        worker.process.wait()

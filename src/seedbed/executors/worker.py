@@ -1,0 +1,66 @@
+"""The main program of a worker process: ``python -m seedbed.executors.worker DESCRIPTOR``.
+
+It talks to its parent by a socket. A thread waits for what the parent sends, so that the worker ends at once, even in
+the middle of a run, when the parent has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from seedbed.errors import SeedbedError
+
+
+def main(descriptor: int) -> None:
+    """Serve the parent at the other end of the socket until it closes it."""
+    parent: Connection[Any, Any] = Connection(descriptor)
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(parent, inbox), daemon=True).start()
+    try:
+        opening = inbox.get()
+        sys.path[:] = opening["path"]
+        _serve(parent, inbox, opening)
+    except SeedbedError as error:
+        parent.send(("fatal", error))
+    except BaseException as error:
+        parent.send(("broken", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
+
+
+def _receive(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any]) -> None:
+    while True:
+        try:
+            inbox.put(parent.recv())
+        except (EOFError, OSError):
+            os._exit(0)  # the parent has gone, or wants no more
+
+
+def _serve(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any], opening: dict[str, Any]) -> None:
+    import torch
+
+    from seedbed.environment import apply_torch_settings
+
+    torch.set_num_threads(opening["threads"])
+    apply_torch_settings(opening["torch_settings"])
+    task = pickle.loads(opening["task"])
+    trainer = task.trainer()
+    checked: set[int] = set()
+    parent.send(("ready", None))
+    while True:
+        block = inbox.get()
+        for split in {assignment.split for assignment in block} - checked:
+            task.check_data(split)
+            checked.add(split)
+        for result in trainer.train(block):
+            parent.send(("result", result))
+        parent.send(("idle", None))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
