@@ -89,6 +89,7 @@ class _Pool:
         finally:
             for worker in self._workers:
                 self._end(worker)
+                os.close(worker.output)
 
     def _next(self) -> list[Assignment] | None:
         if self._again:
@@ -159,9 +160,7 @@ class _Pool:
                 yield Output(text)
 
     def _lost(self, worker: _Worker) -> Iterator[RunResult | Output]:
-        self._end(worker)
-        yield from self._drained(worker)
-        self._workers.remove(worker)
+        yield from self._finish(worker)
         code = worker.process.returncode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         if not worker.is_ready:
@@ -183,13 +182,12 @@ class _Pool:
             yield from self._lines(worker, chunk)
         if worker.printed:
             yield from self._lines(worker, b"\n")
-        os.close(worker.output)
-        worker.output = -1
 
     def _finish(self, worker: _Worker) -> Iterator[Output]:
         self._end(worker)
         yield from self._drained(worker)
         self._workers.remove(worker)
+        os.close(worker.output)
 
     @staticmethod
     def _end(worker: _Worker) -> None:

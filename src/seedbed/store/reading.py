@@ -81,11 +81,13 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
             raise StoreError(_no_study(connection, name, os.fspath(store)))
+        runs = tuple(sorted(_runs(connection, row.id), key=_in_order))
+        used = {row.environment, *(run.environment for run in runs)}
         environments = {
             each.hash: Environment(each.identity, each.details)
             for each in connection.execute(sa.select(schema.environments))
+            if each.hash in used
         }
-        runs = tuple(sorted(_runs(connection, row.id), key=_in_order))
     return Study(_identity(row), runs, environments, _StoreArchive(engine, os.fspath(store)))
 
 

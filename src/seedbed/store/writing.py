@@ -274,14 +274,13 @@ class StudyWriter:
     def _packed(values: Any, classes: int | None) -> bytes:
         return np.asarray(values, dtype="<f4").tobytes() if classes is None else pack_classes(values, classes)
 
-    def keep_only_weights(self, kept: Iterable[Assignment]) -> None:
-        """Drop the kept weights of every run but these."""
-        keys = [each.key for each in kept]
-        runs = sa.select(schema.runs.c.id).where(
-            schema.runs.c.study_id == self._id, schema.runs.c.assignment.not_in(keys)
+    def drop_weights(self, assignment: Assignment) -> None:
+        """Let the kept weights of one run go."""
+        run = sa.select(schema.runs.c.id).where(
+            schema.runs.c.study_id == self._id, schema.runs.c.assignment == assignment.key
         )
         with explained(self._where), writing(self._engine) as connection:
-            connection.execute(sa.delete(schema.weights).where(schema.weights.c.run_id.in_(runs)))
+            connection.execute(sa.delete(schema.weights).where(schema.weights.c.run_id.in_(run)))
 
 
 def delete(name: str, location: str | os.PathLike[str]) -> int:

@@ -1,0 +1,282 @@
+"""Run an experiment under many seeds: plan, engine, executor, store."""
+
+from __future__ import annotations
+
+import math
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, get_args
+
+from seedbed import engines, environment, fingerprint, generators
+from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.reference import check_runs, make_data, make_model, make_optimizer, make_scheduler
+from seedbed.errors import InputError, SeedbedError
+from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor, Task
+from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names
+from seedbed.records import EvaluationSet, Recording, RunResult, Status
+from seedbed.seeds import Assignment, SeedsLike, as_assignments
+from seedbed.store import DEFAULT, StudyWriter, Wanted, load
+from seedbed.study import Study, StudyIdentity
+
+KeepWeights = Literal["none", "best", "worst", "all"]
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def begun(self, study: Study, pending: int) -> None:
+        """The study is open: ``study`` holds the asked runs that are stored already, ``pending`` are to be computed."""
+        ...
+
+    def finished(self, result: RunResult) -> None:
+        """A run is stored."""
+        ...
+
+    def said(self, text: str) -> None:
+        """A warning, or a line that a run's code printed."""
+        ...
+
+
+class _Silent:
+    def begun(self, study: Study, pending: int) -> None:
+        pass
+
+    def finished(self, result: RunResult) -> None:
+        pass
+
+    def said(self, text: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is decided before anything is stored."""
+
+    experiment: Experiment
+    assignments: tuple[Assignment, ...]
+    identity: StudyIdentity
+    splits: dict[int, tuple[str, tuple[EvaluationSet, ...]]]  # split seed to (hash of the data, its sets)
+    recording: Recording
+    keep_weights: KeepWeights
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(
+            curve_epochs=self.recording.curve_epochs(self.experiment.epochs),
+            examples=self.recording.examples and any(each.targets.size for _, s in self.splits.values() for each in s),
+            weights=self.keep_weights == "all",
+        )
+
+
+def run(
+    experiment: Experiment,
+    seeds: SeedsLike,
+    *,
+    split: int = 0,
+    engine: str = "auto",
+    store: str | os.PathLike[str] = DEFAULT,
+    name: str | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    curves: int | None = None,
+    keep_weights: KeepWeights = "none",
+    examples: bool = True,
+    mixed: bool = False,
+    watcher: Watcher | None = None,
+) -> Study:
+    """Train an experiment under many seeds and return the study of these runs, in the order of the seeds.
+
+    Runs that are stored already are not computed again; each new one is committed as it finishes, so an interrupted
+    call goes on where it stopped when it is made again.
+
+    Args:
+        experiment: what to train.
+        seeds: ``range(1000)``, a list, text such as ``"0:10,3407"``, assignments, or a ``grid``.
+        split: the split seed of plain seeds.
+        engine: ``auto`` or an engine's name.
+        store: a SQLite file, or a database URL.
+        name: of the study; where not given, the experiment's name with its parameters that are not defaults.
+        workers: processes; the number of cores where not given; 0 computes in this process.
+        threads: torch's threads in each run; fixed at the study's first run.
+        curves: keep every score after every so many epochs.
+        keep_weights: of which of these runs the final weights are kept; best and worst by the primary score.
+        examples: keep what each run predicted for each example.
+        mixed: add runs of another environment to the study, marked.
+        watcher: told how it goes.
+
+    Raises:
+        InputError: the experiment or an argument cannot be used; nothing is stored then.
+        IdentityError: the study of that name is of another experiment, data or environment.
+        StoreError: the store cannot be used; what was committed stays.
+        WorkerError: a worker process could not be made ready.
+    """
+    recording = Recording(curve_stride=curves, examples=examples, weights=keep_weights != "none")
+    if keep_weights not in get_args(KeepWeights):
+        raise InputError(f"keep_weights must be one of {', '.join(get_args(KeepWeights))}; got {keep_weights!r}")
+    for what, value, least in (("workers", workers, 0), ("threads", threads, 1)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
+    watcher = watcher or _Silent()
+    plan = _make_plan(experiment, as_assignments(seeds, split), recording, engine, name, threads, keep_weights)
+    with closing(StudyWriter(store, plan.identity, environment.capture(), mixed=mixed)) as writer:
+        for each, (data_hash, sets) in plan.splits.items():
+            writer.register_split(each, data_hash, sets)
+        for text in writer.warnings:
+            watcher.said(text)
+        _Session(plan, writer, store, watcher, workers).compute()
+    return load(plan.identity.name, store).select(plan.assignments)
+
+
+def _make_plan(
+    experiment: Experiment,
+    assignments: tuple[Assignment, ...],
+    recording: Recording,
+    engine: str,
+    name: str | None,
+    threads: int,
+    keep_weights: KeepWeights,
+) -> _Plan:
+    made = engines.make(engine)
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise InputError(f"a study's name must be printable and not empty, got {name!r}")
+    splits: dict[int, tuple[str, tuple[EvaluationSet, ...]]] = {}
+    with _blamed(experiment), generators.seeded(0):
+        first: Data | None = None
+        for split in dict.fromkeys(assignment.split for assignment in assignments):
+            data = make_data(experiment, split)
+            first = first or data
+            evaluator = Evaluator(experiment, data)
+            splits[split] = (fingerprint.hash_data(data), evaluator.describe(make_model(experiment)))
+        assert first is not None  # there is at least one assignment
+        model = make_model(experiment)
+        optimizer = make_optimizer(experiment, model)
+        taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
+        check_runs(experiment, first)
+    identity = StudyIdentity(
+        name=name or experiment.study_name,
+        experiment=experiment.name,
+        parameters={key: str(value) for key, value in experiment.parameters.items()},
+        fingerprint=taken,
+        engine=made.name,
+        engine_settings=dict(made.settings),
+        threads=threads,
+        device="cpu",
+        primary=primary_score(experiment, first),
+        larger_is_better={score: larger_is_better(experiment, score) for score in score_names(experiment, first)},
+        result_line=experiment.result_line,
+    )
+    return _Plan(experiment, assignments, identity, splits, recording, keep_weights)
+
+
+class _blamed:  # noqa: N801 - a context manager, used as a word
+    """Tell an exception of the experiment's own code as an InputError: it would be raised in every run."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, SeedbedError):
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise InputError(
+                f"{self._experiment.name} cannot be trained: {type(error).__name__}: {error} "
+                f"(raised in {place.filename}, line {place.lineno})"
+            ) from error
+
+
+class _Session:
+    """The computing of what is not stored yet."""
+
+    def __init__(
+        self,
+        plan: _Plan,
+        writer: StudyWriter,
+        store: str | os.PathLike[str],
+        watcher: Watcher,
+        workers: int | None,
+    ) -> None:
+        self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
+        self._workers = workers
+        self._order = {assignment: place for place, assignment in enumerate(plan.assignments)}
+        self._leader: Assignment | None = None
+        self._leading = (math.inf, 0.0)
+
+    def compute(self) -> None:
+        plan = self._plan
+        stored = load(plan.identity.name, self._store).select(plan.assignments)
+        complete = self._writer.complete(plan.assignments, plan.wanted)
+        pending = [each for each in plan.assignments if each.key not in complete]
+        self._watcher.begun(stored, len(pending))
+        if plan.keep_weights in ("best", "worst"):
+            for each in stored.runs:
+                if each.status is Status.DONE and each.assignment.key in complete:
+                    self._lead(each.assignment, each.scores[plan.identity.primary])
+        self._run(pending)
+        leader = self._leader
+        if leader is not None and not self._writer.complete([leader], Wanted(weights=True)):
+            self._run([leader])  # it was stored before weights were asked for
+
+    def _run(self, pending: Sequence[Assignment]) -> None:
+        if not pending:
+            return
+        plan = self._plan
+        task = Task(
+            plan.experiment,
+            plan.identity.engine,
+            plan.recording,
+            plan.identity.threads,
+            {split: data_hash for split, (data_hash, _) in plan.splits.items()},
+        )
+        size = engines.make(plan.identity.engine).block_size
+        results = self._executor(math.ceil(len(pending) / size)).run(task, self._blocks(pending, size))
+        with closing(results):  # type: ignore[type-var]
+            for item in results:
+                if isinstance(item, Output):
+                    self._watcher.said(item.text)
+                else:
+                    self._keep(item)
+
+    def _executor(self, blocks: int) -> Executor:
+        if self._workers == 0:
+            return SerialExecutor()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return ProcessExecutor(min(blocks, self._workers or cores))
+
+    def _blocks(self, pending: Sequence[Assignment], size: int) -> Iterator[Sequence[Assignment]]:
+        for start in range(0, len(pending), size):
+            block = pending[start : start + size]
+            # Another process may have come first: what it has stored is not computed again.
+            done = self._writer.complete(block, self._plan.wanted) if start else set()
+            if remaining := [each for each in block if each.key not in done]:
+                yield remaining
+
+    def _keep(self, result: RunResult) -> None:
+        before = self._leader
+        if self._plan.keep_weights in ("best", "worst"):
+            leads = result.status is Status.DONE and self._lead(
+                result.assignment, result.scores[self._plan.identity.primary]
+            )
+            if not leads and result.assignment != before:
+                result = _without_weights(result)
+        self._writer.add(result)
+        if before is not None and self._leader != before:
+            self._writer.drop_weights(before)
+        self._watcher.finished(result)
+
+    def _lead(self, assignment: Assignment, score: float) -> bool:
+        """Whether this run is the one to keep so far: the best or worst, of equals the one asked for first."""
+        better = self._plan.identity.larger_is_better[self._plan.identity.primary]
+        sign = -1.0 if better == (self._plan.keep_weights == "best") else 1.0
+        if not math.isfinite(score) or (sign * score, self._order[assignment]) >= self._leading:
+            return False
+        self._leading, self._leader = (sign * score, self._order[assignment]), assignment
+        return True
+
+
+def _without_weights(result: RunResult) -> RunResult:
+    return replace(result, weights=None)

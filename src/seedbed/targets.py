@@ -1,0 +1,157 @@
+"""Find an experiment by what is typed: a ready one's name, ``file.py:name``, or ``package.module:name``."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from seedbed.errors import InputError
+from seedbed.experiments import Experiment, Recipe
+from seedbed.gallery import EXPERIMENTS
+
+
+def find(target: str) -> Callable[..., Experiment]:
+    """The experiment function that a target names.
+
+    Raises:
+        InputError: there is none; near names are told.
+    """
+    if ":" not in target:
+        if target not in EXPERIMENTS:
+            near = difflib.get_close_matches(target, EXPERIMENTS, 1)
+            raise InputError(
+                f"there is no ready experiment {target!r}"
+                + (f": did you mean {near[0]!r}? " if near else ". ")
+                + f"Ready ones are {', '.join(EXPERIMENTS)}; your own is written file.py:name or package.module:name"
+            )
+        target = EXPERIMENTS[target]
+    place, _, name = target.rpartition(":")
+    module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
+    factory = getattr(module, name, None)
+    if factory is None:
+        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        near = difflib.get_close_matches(name, public, 3)
+        raise InputError(f"{place} has no {name!r}" + (f": did you mean {' or '.join(map(repr, near))}?" if near else ""))
+    if not callable(factory):
+        raise InputError(f"{target} must be a function that returns a seedbed.Experiment, got {factory!r:.80}")
+    found: Callable[..., Experiment] = factory
+    return found
+
+
+def build(target: str, parameters: Mapping[str, str]) -> Experiment:
+    """The experiment that a target names, with parameters given as text and converted by its annotations.
+
+    Raises:
+        InputError: an unknown target or parameter, a value of the wrong type, or a factory that needs more.
+    """
+    decorated = find(target)
+    factory = inspect.unwrap(decorated)
+    signature = inspect.signature(factory)
+    hints = typing.get_type_hints(factory)
+    arguments: dict[str, Any] = {}
+    for name, text in parameters.items():
+        if name not in signature.parameters:
+            near = difflib.get_close_matches(name, signature.parameters, 1)
+            known = ", ".join(signature.parameters) or "none"
+            raise InputError(
+                f"{target} has no parameter {name!r}"
+                + (f": did you mean {near[0]!r}?" if near else "")
+                + f" Its parameters are: {known}"
+            )
+        default = signature.parameters[name].default
+        guessed = str if default is None or default is inspect.Parameter.empty else type(default)
+        arguments[name] = convert(name, text, hints.get(name, guessed))
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{target}: {error}; give it with -p NAME=VALUE") from error
+    return Recipe(factory, arguments).build()
+
+
+def convert(name: str, text: str, kind: Any) -> Any:
+    """``text`` as a value of an annotation: int, float, bool, str, Path, Literal, Enum, Optional, tuple or list."""
+    origin = get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if type(None) in get_args(kind) and text.lower() == "none":
+            return None
+        return _first_that_fits(name, text, [each for each in get_args(kind) if each is not type(None)])
+    if origin is Literal:
+        for allowed in get_args(kind):
+            if str(allowed) == text:
+                return allowed
+        raise InputError(f"parameter {name} must be one of {', '.join(map(str, get_args(kind)))}; got {text!r}")
+    if origin in (tuple, list):
+        inner = get_args(kind)[0]
+        values = [convert(name, part, inner) for part in text.strip("()[]").split(",") if part.strip()]
+        return tuple(values) if origin is tuple else values
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in words:
+            raise InputError(f"parameter {name} must be true or false, got {text!r}")
+        return words[text.lower()]
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        if text not in kind.__members__:
+            raise InputError(f"parameter {name} must be one of {', '.join(kind.__members__)}; got {text!r}")
+        return kind[text]
+    if kind is Any:
+        return text
+    if kind in (int, float, str, Path):
+        try:
+            return kind(text)
+        except ValueError:
+            what = {int: "a whole number", float: "a number"}[kind]
+            raise InputError(f"parameter {name} must be {what}, got {text!r}") from None
+    raise InputError(f"parameter {name} is a {kind}, which cannot be given on a command line")
+
+
+def _first_that_fits(name: str, text: str, kinds: list[Any]) -> Any:
+    for kind in kinds[:-1]:
+        try:
+            return convert(name, text, kind)
+        except InputError:
+            continue
+    return convert(name, text, kinds[-1])
+
+
+def _import(place: str) -> types.ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` finds modules of the folder it is called in
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
+            raise InputError(f"there is no module {place!r}; a file is written {place}.py:name") from error
+        raise InputError(f"{place} needs a module that is not installed: {error.name}") from error
+
+
+def _load_file(path: Path) -> types.ModuleType:
+    import cloudpickle
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    name = f"seedbed_target_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # as Python does for a script, so that its neighbours can be imported
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path} needs a module that is not installed: {error.name}") from error
+    except SyntaxError as error:
+        raise InputError(f"{path} is no valid Python, line {error.lineno}: {error.msg}") from error
+    cloudpickle.register_pickle_by_value(module)  # a worker process cannot import it by this name
+    return module
