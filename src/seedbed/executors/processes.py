@@ -25,7 +25,7 @@ TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     process: subprocess.Popen[bytes]
     socket: Connection[Any, Any]
