@@ -10,9 +10,10 @@ import sys
 
 import numpy
 import torch
-from plain_script import Net
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from plain_script import Net
 
 
 def seed_all(seed):

@@ -147,9 +147,7 @@ class Study:
 
     def select(self, seeds: SeedsLike) -> Study:
         """The same study, of these runs alone and in this order; those that are not stored are left out."""
-        return replace(
-            self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key)
-        )
+        return replace(self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key))
 
     def run(self, seed: int | Assignment) -> StoredRun:
         """One run."""

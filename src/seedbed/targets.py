@@ -40,7 +40,9 @@ def find(target: str) -> Callable[..., Experiment]:
     if factory is None:
         public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         near = difflib.get_close_matches(name, public, 3)
-        raise InputError(f"{place} has no {name!r}" + (f": did you mean {' or '.join(map(repr, near))}?" if near else ""))
+        raise InputError(
+            f"{place} has no {name!r}" + (f": did you mean {' or '.join(map(repr, near))}?" if near else "")
+        )
     if not callable(factory):
         raise InputError(f"{target} must be a function that returns a seedbed.Experiment, got {factory!r:.80}")
     found: Callable[..., Experiment] = factory

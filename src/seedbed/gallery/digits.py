@@ -34,9 +34,7 @@ def _data(split: int) -> Data:
         raise InputError("digits needs scikit-learn: pip install 'seedbed[gallery]'") from None
     pixels, digits = load_digits(return_X_y=True)
     scaled = (pixels / 16).astype(np.float32)
-    parts = train_test_split(
-        scaled, digits.astype(np.int64), test_size=TEST_SHARE, random_state=split, stratify=digits
-    )
+    parts = train_test_split(scaled, digits.astype(np.int64), test_size=TEST_SHARE, random_state=split, stratify=digits)
     x_train, x_test, y_train, y_test = map(torch.from_numpy, parts)
     train = TensorDataset(x_train, y_train)
     return Data(train=train, evaluate={"train": train, "test": TensorDataset(x_test, y_test)})

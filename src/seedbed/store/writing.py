@@ -128,9 +128,7 @@ class StudyWriter:
         """
         self._classes.update({(split, each.name): each.classes for each in sets})
         with explained(self._where), writing(self._engine) as connection:
-            insert_ignore(
-                connection, schema.splits, [{"study_id": self._id, "split": split, "data_hash": data_hash}]
-            )
+            insert_ignore(connection, schema.splits, [{"study_id": self._id, "split": split, "data_hash": data_hash}])
             stored = connection.scalar(
                 sa.select(schema.splits.c.data_hash).where(
                     schema.splits.c.study_id == self._id, schema.splits.c.split == split

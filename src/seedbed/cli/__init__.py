@@ -1,0 +1,100 @@
+"""The command ``seedbed``: parse, call, print. Heavy modules are loaded by the subcommand that needs them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from seedbed import __version__
+
+DONE, NO, BAD_INPUT, CANNOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class _Lazy(click.Group):
+    """Subcommands by name, imported when they are called; their one-line helps are here so that --help is quick."""
+
+    commands_at = {
+        "run": ("seedbed.cli.run", "Train an experiment under many seeds and keep every run."),
+        "studies": ("seedbed.cli.read", "List the studies of a store."),
+        "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),
+        "export": ("seedbed.cli.read", "Write a study's runs as CSV or JSON lines, or its weights."),
+        "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        import importlib
+
+        if cmd_name not in self.commands_at:
+            return None
+        command = getattr(importlib.import_module(self.commands_at[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands_at:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.commands_at, 1)
+            raise click.UsageError(f"no command {args[0]!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in self.commands_at.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="seedbed %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def command(debug: bool) -> None:
+    """How much of a result is luck of the random seed?
+
+    \b
+    seedbed run people -s 0:100            a ready experiment under the seeds 0 to 99
+    seedbed run train.py:mine -n 50        your own: a function that returns a seedbed.Experiment
+    seedbed run people --init 0:8 --order 0:8
+    seedbed show people
+    """
+
+
+def main() -> None:
+    """Run the command and end the process with its exit status."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]  # allowed anywhere on the line
+    try:
+        status = command.main(arguments, prog_name="seedbed", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        if debug:
+            traceback.print_exc()
+        if arguments and arguments[0] == "run":
+            click.echo(f"\nstopped; every finished run is kept. Go on with:\n  {resume_command(arguments)}", err=True)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe, such as head, has seen enough
+        status = DONE
+    except Exception as error:
+        from seedbed.errors import SeedbedError
+
+        if debug or not isinstance(error, SeedbedError):
+            traceback.print_exc()
+        if isinstance(error, SeedbedError):
+            click.echo(f"seedbed: {error}", err=True)
+        else:
+            click.echo("seedbed: this should not have happened; please report it with the lines above", err=True)
+        status = BAD_INPUT if isinstance(error, SeedbedError) else CANNOT_TELL
+    sys.exit(status if isinstance(status, int) else DONE)
+
+
+def resume_command(arguments: list[str]) -> str:
+    """The command line that was typed, quoted for a shell."""
+    return shlex.join(["seedbed", *arguments])

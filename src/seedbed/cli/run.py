@@ -1,0 +1,134 @@
+"""seedbed run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from contextlib import closing
+from typing import Any
+
+import click
+
+from seedbed.cli import DONE, NO
+from seedbed.errors import InputError
+
+LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
+
+
+@click.command()
+@click.argument("target")
+@click.option("-s", "--seeds", help="Plain seeds: 7, 0:1000 (1000 not included), 0:100:10, or these joined by commas.")
+@click.option("-n", "--number", type=int, help="The seeds 0 to NUMBER - 1.")
+@click.option("--init", help="Seeds of the initial weights, for a crossed design.")
+@click.option("--order", help="Seeds of the order of the training rows.")
+@click.option("--noise", help="Seeds of all that is drawn in training.")
+@click.option("--split", help="Seeds of the split into training and test rows.")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
+@click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto or reference.")
+@click.option("--workers", type=int, help="Worker processes; the number of cores where not given.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
+@click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
+@click.option("--name", help="The study's name; the experiment and its parameters where not given.")
+@click.option("--curves", type=int, is_flag=False, flag_value=1, metavar="[STRIDE]",
+              help="Keep every score after every epoch, or every STRIDE epochs.")  # fmt: skip
+@click.option("--keep-weights", type=click.Choice(["none", "best", "worst", "all"]), default="none", show_default=True,
+              help="Whose final weights are kept.")  # fmt: skip
+@click.option("--no-examples", is_flag=True, help="Do not keep what each run predicted for each example.")
+@click.option("--mixed", is_flag=True, help="Add runs of another environment to the study, marked.")
+@click.option("--lines/--no-lines", default=None, help=f"A line for each run (default: up to {LINES_SHOWN} runs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the study as JSON, and nothing else, on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary: lines and warnings alone.")
+def run(
+    target: str,
+    seeds: str | None,
+    number: int | None,
+    init: str | None,
+    order: str | None,
+    noise: str | None,
+    split: str | None,
+    params: tuple[str, ...],
+    lines: bool | None,
+    as_json: bool,
+    quiet: bool,
+    no_examples: bool,
+    **options: Any,
+) -> int:
+    """Train an experiment under many seeds and keep every run.
+
+    TARGET is a ready experiment (people, digits), file.py:name or package.module:name. Runs that are stored already
+    are not computed again: the same command goes on where it stopped.
+    """
+    from seedbed.seeds import Assignment
+
+    assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
+    parameters = _parameters(params)
+
+    from rich.console import Console
+
+    from seedbed import runner, targets
+    from seedbed.records import Status
+    from seedbed.report import terminal, text
+
+    errors = Console(stderr=True)
+    with closing(terminal.ProgressWatcher(errors, quiet=quiet or as_json)) as watcher, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: watcher.said(f"warning: {message}")
+        experiment = targets.build(target, parameters)
+        if any(not each.is_plain for each in assignments) and not quiet:
+            watcher.said(_roles_line(init, order, noise, split))
+        study = runner.run(experiment, assignments, examples=not no_examples, watcher=watcher, **options)
+    if as_json:
+        json.dump(text.as_json(study), sys.stdout, indent=1)
+        print()
+    else:
+        if lines if lines is not None else len(study) <= LINES_SHOWN:
+            for each in study.runs:
+                print(text.run_line(study, each))
+        if not quiet:
+            print()
+            terminal.summary(study, Console())
+    failed = [each for each in study.runs if each.status is Status.FAILED]
+    if failed:
+        first = failed[0]
+        errors.print(
+            f"{len(failed)} of {len(study)} runs failed; the first, seed {first.assignment}: {first.error}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    return NO if failed else DONE
+
+
+def _assignments(
+    seeds: str | None, number: int | None, init: str | None, order: str | None, noise: str | None, split: str | None
+) -> Any:
+    from seedbed.seeds import grid
+
+    roles = {"init": init, "order": order, "noise": noise}
+    if seeds is not None and number is not None:
+        raise InputError("give the seeds once: either -s or -n")
+    if number is not None:
+        if number < 1:
+            raise InputError(f"-n must be at least 1, got {number}")
+        seeds = f"0:{number}"
+    if seeds is None and all(value is None for value in roles.values()):
+        raise InputError("which seeds? Give -s 0:100, -n 100, or roles such as --init 0:8 --order 0:8")
+    return grid(seed=seeds, **roles, split=split)
+
+
+def _roles_line(init: str | None, order: str | None, noise: str | None, split: str | None) -> str:
+    given = {"init": init, "order": order, "noise": noise, "split": split}
+    fixed = [name for name, value in given.items() if value is None]
+    return "a seed for each role" + (f"; not given, and so 0: {', '.join(fixed)}" if fixed else "")
+
+
+def _parameters(params: tuple[str, ...]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for each in params:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise InputError(f"-p takes NAME=VALUE, got {each!r}")
+        if name in parameters:
+            raise InputError(f"parameter {name} is given twice")
+        parameters[name] = value
+    return parameters

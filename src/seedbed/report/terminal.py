@@ -1,0 +1,110 @@
+"""Tables and the progress bar. On a terminal they have colour and move; in a pipe they are plain lines."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from seedbed.records import RunResult, Status
+from seedbed.report import text
+from seedbed.study import Study
+
+PLAIN_SECONDS = 10.0  # between two lines of progress in a pipe
+
+
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Console) -> None:
+    """Print a table: ruled on a terminal, tab-separated in a pipe."""
+    if not console.is_terminal:
+        for row in (columns, *rows):
+            print("\t".join(row), file=console.file)
+        return
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for position, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+
+
+def summary(study: Study, console: Console) -> None:
+    """Print the summary of a study."""
+    if study.count(Status.FAILED) < len(study):
+        table(text.SUMMARY_COLUMNS, text.summary_rows(study), console)
+    for note in text.summary_notes(study):
+        console.print(note, style="dim", highlight=False, soft_wrap=not console.is_terminal)
+
+
+class ProgressWatcher:
+    """Shows how a study goes: runs done, runs a second, time left, the running mean of the primary score."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._sum, self._count, self._done, self._pending = 0.0, 0, 0, 0
+        self._primary = ""
+        self._start = self._last_line = time.monotonic()
+
+    def begun(self, study: Study, pending: int) -> None:
+        """Show what is stored already, and begin."""
+        self._pending, self._primary = pending, study.identity.primary
+        self._start = self._last_line = time.monotonic()
+        for run in study.runs:
+            self._count_in(run.status, run.scores)
+        if self._quiet or not pending:
+            return
+        stored = f", {len(study)} stored already" if len(study) else ""
+        self._print(f"{study.name}: {pending} runs by the {study.identity.engine} engine{stored}")
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.fields[mean]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("runs", total=pending, rate="", mean="")
+            self._bar.start()
+
+    def finished(self, result: RunResult) -> None:
+        """Count a run that is stored."""
+        self._done += 1
+        self._count_in(result.status, result.scores)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=1, rate=self._rate(), mean=self._mean())
+        elif not self._quiet and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            left = (self._pending - self._done) * (time.monotonic() - self._start) / self._done
+            self._print(f"{self._done}/{self._pending} runs, {self._rate()}, {left:.0f} s left, {self._mean()}")
+
+    def said(self, line: str) -> None:
+        """Show a warning, or what a run's code printed."""
+        self._print(line)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _count_in(self, status: Status, scores: Any) -> None:
+        if status is Status.DONE:
+            self._sum += scores[self._primary]
+            self._count += 1
+
+    def _rate(self) -> str:
+        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        return f"{rate:.1f} runs/s" if rate >= 1 else f"{1 / rate:.1f} s a run"
+
+    def _mean(self) -> str:
+        return f"mean {self._primary} {self._sum / self._count:.4f}" if self._count else ""
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

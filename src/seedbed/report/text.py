@@ -1,0 +1,156 @@
+"""A study in words and plain lines: data first, so that a terminal, a pipe and a file show the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from seedbed.errors import InputError
+from seedbed.records import Status
+from seedbed.seeds import ROLES, Assignment
+from seedbed.stats import Summary
+from seedbed.study import StoredRun, Study
+
+SEEDS_SHOWN = 3  # of runs that share the least or greatest value
+
+
+def run_line(study: Study, run: StoredRun) -> str:
+    """The line of one run: in the experiment's own form, or ``seed = 3 | test/accuracy = 0.9500``."""
+    label = run.assignment.label
+    if run.status is Status.FAILED:
+        return f"seed = {label:>4} | failed: {(run.error or 'no reason given').splitlines()[0]}"
+    form = study.identity.result_line
+    if form is not None:
+        line = fill(form, {**run.scores, "seed": label})
+    else:
+        line = f"seed = {label:>4} | " + " | ".join(f"{name} = {value:0.4f}" for name, value in run.scores.items())
+    return line + ("  diverged" if run.status is Status.DIVERGED else "") + ("  mixed" if run.mixed else "")
+
+
+def fill(form: str, values: Mapping[str, Any]) -> str:
+    """``form`` with its fields filled in, as of an f-string; a name may hold a slash."""
+    try:
+        return form.format_map(values)
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(
+            f"result_line {form!r} cannot be filled in ({type(error).__name__}: {error}); its fields are "
+            f"{', '.join(values)}"
+        ) from error
+
+
+def number(value: float) -> str:
+    """A statistic with four decimals; more where it is small."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+
+
+def extreme(value: float, where: tuple[Assignment, ...]) -> str:
+    """A least or greatest value with the seeds that reach it."""
+    if not where:
+        return "-"
+    shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
+    more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
+    return f"{number(value)} (seed {shown}{more})"
+
+
+def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]]:
+    """A row for each score: name, mean, interval, sd, median, minimum and maximum with their seeds."""
+    rows = []
+    for score in study.scores:
+        s = study.summary(score, confidence)
+        least, greatest = study.extremes(score)
+        rows.append(
+            (
+                score,
+                number(s.mean),
+                f"{number(s.mean_low)} to {number(s.mean_high)}" if s.n > 1 else "-",
+                number(s.sd),
+                number(s.median),
+                extreme(s.minimum, least),
+                extreme(s.maximum, greatest),
+            )
+        )
+    return rows
+
+
+SUMMARY_COLUMNS = ("score", "mean", "95 % CI of the mean", "sd", "median", "min", "max")
+
+
+def summary_notes(study: Study) -> list[str]:
+    """What must be said beside the numbers: how many runs, how they ended, what was varied and what was not."""
+    diverged, failed, mixed = (
+        study.count(Status.DIVERGED),
+        study.count(Status.FAILED),
+        sum(run.mixed for run in study.runs),
+    )
+    converged = len(study) - diverged - failed
+    ended = [f"n = {converged} converged runs"]
+    if diverged:
+        ended.append(f"{diverged} diverged, counted apart")
+    if failed:
+        ended.append(f"{failed} failed, left out")
+    if mixed:
+        ended.append(f"{mixed} of another environment")
+    return [
+        "; ".join(ended) + ".",
+        f"Varied: {varied(study)}. Fixed: data, hyperparameters, threads a run ({study.identity.threads}). "
+        f"Intervals are Student's t over seeds; they say nothing of other data.",
+    ]
+
+
+def varied(study: Study) -> str:
+    """What differs between the runs, and which roles stand at one seed."""
+    assignments = study.assignments
+    if all(each.is_plain for each in assignments):
+        text = "the seed of initial weights, order and noise together"
+        splits = {each.split for each in assignments}
+        return text + (f", and the split ({len(splits)} splits)" if len(splits) > 1 else "")
+    parts = []
+    for role in ROLES:
+        levels = {getattr(each, role) for each in assignments}
+        parts.append(f"{role} ({len(levels)} seeds)" if len(levels) > 1 else f"{role} fixed at {levels.pop()}")
+    return ", ".join(parts)
+
+
+def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
+    """A study as JSON values: identity, environments, a summary of each score, every run. NaN and infinities are
+    null, since JSON has none."""
+    identity = study.identity
+    return {
+        "study": identity.name,
+        "experiment": identity.experiment,
+        "parameters": dict(identity.parameters),
+        "settings": dict(identity.fingerprint.settings),
+        "engine": identity.engine,
+        "engine_settings": dict(identity.engine_settings),
+        "threads": identity.threads,
+        "device": identity.device,
+        "primary": identity.primary,
+        "environments": {
+            key: {"identity": dict(each.identity), "details": dict(each.details)}
+            for key, each in study.environments.items()
+        },
+        "n_failed": study.count(Status.FAILED),
+        "summary": {score: _summary_json(study, score, confidence) for score in study.scores},
+        "runs": [{key: json_number(value) for key, value in row.items()} for row in study.rows()],
+    }
+
+
+def _summary_json(study: Study, score: str, confidence: float) -> dict[str, Any] | None:
+    if study.count(Status.FAILED) == len(study):
+        return None
+    summary: Summary = study.summary(score, confidence)
+    least, greatest = study.extremes(score)
+    return {
+        **{name: json_number(value) for name, value in vars(summary).items()},
+        "minimum_at": [each.key for each in least],
+        "maximum_at": [each.key for each in greatest],
+        "larger_is_better": study.identity.larger_is_better[score],
+    }
+
+
+def json_number(value: Any) -> Any:
+    """``value``, or None for NaN and infinities, which JSON has not."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
