@@ -224,7 +224,7 @@ class Recipe:
         from seedbed import generators
 
         with generators.seeded(0):
-            made = self.factory(**self.arguments)
+            made: Any = self.factory(**self.arguments)
         if not isinstance(made, Experiment):
             name = getattr(self.factory, "__name__", "the factory")
             raise InputError(f"{name} must return a seedbed.Experiment, got {type(made).__name__}")

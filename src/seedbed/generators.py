@@ -22,7 +22,8 @@ def preserved() -> Iterator[None]:
     """Leave every global generator as it was found, whatever the block draws or seeds."""
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     # A process that has not touched CUDA has no state there to keep, and asking would start it.
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    touched = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda_states = torch.cuda.get_rng_state_all() if touched else None
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and what is asked of it: plain values and numpy arrays, known to engines and stores alike."""
+"""What a run leaves behind, and what is asked of it: plain values and numpy arrays, for engines and stores alike."""
 
 from __future__ import annotations
 

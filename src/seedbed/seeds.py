@@ -2,7 +2,7 @@
 
 A *plain* seed decides the initial weights, the order of the training rows and all noise at once, as
 ``torch.manual_seed(s)`` does at the head of a script. The *roles* ``init``, ``order`` and ``noise`` can also be given
-a seed each; ``split`` decides which rows are for training where an experiment makes its own split, and is 0 unless given.
+a seed each; ``split`` decides which rows are for training where an experiment makes its own split: 0 unless given.
 """
 
 from __future__ import annotations
@@ -74,10 +74,7 @@ class Assignment:
     @property
     def label(self) -> str:
         """Short text for people: ``7``, ``7 split=2``, ``init=1 order=2 noise=0``."""
-        if self.seed is None:
-            text = f"init={self.init} order={self.order} noise={self.noise}"
-        else:
-            text = str(self.seed)
+        text = f"init={self.init} order={self.order} noise={self.noise}" if self.seed is None else str(self.seed)
         return text + (f" split={self.split}" if self.split else "")
 
     def __str__(self) -> str:

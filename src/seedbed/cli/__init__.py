@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -17,7 +17,7 @@ DONE, NO, BAD_INPUT, CANNOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 class _Lazy(click.Group):
     """Subcommands by name, imported when they are called; their one-line helps are here so that --help is quick."""
 
-    commands_at = {
+    commands_at: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("seedbed.cli.run", "Train an experiment under many seeds and keep every run."),
         "studies": ("seedbed.cli.read", "List the studies of a store."),
         "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),

@@ -37,7 +37,7 @@ def studies(store: str, as_json: bool) -> int:
     if as_json:
         print(json.dumps([vars(each) for each in found], indent=1))
         return DONE
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             each.name,
             str(each.runs),
@@ -79,6 +79,7 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, lines: bool) 
     console.print(
         f"{identity.name}: {len(loaded)} runs by the {identity.engine} engine on {identity.device}",
         highlight=False,
+        markup=False,
         style="bold",
         soft_wrap=True,
     )

@@ -56,13 +56,10 @@ class Batches:
             return
         rows = len(self._tensors[0])
         torch.empty((), dtype=torch.int64).random_(generator=self._generator)  # the loader's base seed, unused
-        if self._shuffle:
-            order = self._order(rows)
-        else:
-            order = torch.arange(rows)
+        order = self._order(rows) if self._shuffle else torch.arange(rows)
         # Indexing per batch, rather than slicing rows permuted once, keeps every batch at an aligned address: where a
         # tensor starts can change which path a matrix product takes, and so its last bit.
-        for chosen in order.split(self._batch_size):
+        for chosen in torch.split(order, self._batch_size):
             if self._drop_last and len(chosen) < self._batch_size:
                 break
             items = [tensor.index_select(0, chosen) for tensor in self._tensors]
@@ -83,7 +80,7 @@ def evaluation_batches(dataset: Dataset[Any], tensors: tuple[Tensor, ...] | None
         for items in DataLoader(dataset, size):
             yield split_item(items)
         return
-    for parts in zip(*(tensor.split(size) for tensor in tensors), strict=True):
+    for parts in zip(*(torch.split(tensor, size) for tensor in tensors), strict=True):
         yield parts[:-1], parts[-1]
 
 

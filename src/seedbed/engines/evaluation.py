@@ -112,7 +112,7 @@ class Evaluator:
             and not (targets.is_floating_point() or targets.is_complex())
         )
 
-    def _recorded(self, outputs: Any, targets: Any) -> Tensor | None:
+    def _recorded(self, outputs: Any, targets: Any) -> Any:
         if self._classify is not None:
             return self._classify(outputs)
         if self._are_classes(outputs, targets):

@@ -82,7 +82,7 @@ class ReferenceTrainer:
                         curves.setdefault(name, []).append(value)
             scores, predictions = evaluator.examine(run.model)
             state = run.model.state_dict()
-            result = RunResult(
+            return RunResult(
                 assignment,
                 Status.DIVERGED if _has_diverged(scores, state) else Status.DONE,
                 scores=scores,
@@ -93,7 +93,6 @@ class ReferenceTrainer:
                 predictions=predictions if self._recording.examples else {},
                 weights=_safetensors(state) if self._recording.weights else None,
             )
-        return result
 
 
 class Run:

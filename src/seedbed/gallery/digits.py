@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ PIXELS, CLASSES, TEST_SHARE = 64, 10, 0.2
 def _model(hidden: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     widths = (PIXELS, *hidden)
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
 

@@ -1,4 +1,4 @@
-"""The people data: 240 invented persons, made by a seeded generator. ``python -m seedbed.gallery.people_data`` writes it.
+"""The people data: 240 invented persons from a seeded generator; ``python -m seedbed.gallery.people_data`` writes them.
 
 Columns: sex (-1 or 1), age (years / 100), state (one of three, one-hot), income (dollars / 100,000), and the type of
 politics (0, 1 or 2) that a person leans to. No person is real. The type is drawn with probabilities that depend on the

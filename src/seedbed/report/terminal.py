@@ -35,7 +35,7 @@ def summary(study: Study, console: Console) -> None:
     if study.count(Status.FAILED) < len(study):
         table(text.SUMMARY_COLUMNS, text.summary_rows(study), console)
     for note in text.summary_notes(study):
-        console.print(note, style="dim", highlight=False, soft_wrap=not console.is_terminal)
+        console.print(note, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 class ProgressWatcher:

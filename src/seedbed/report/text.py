@@ -57,7 +57,7 @@ def extreme(value: float, where: tuple[Assignment, ...]) -> str:
 
 def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]]:
     """A row for each score: name, mean, interval, sd, median, minimum and maximum with their seeds."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for score in study.scores:
         s = study.summary(score, confidence)
         least, greatest = study.extremes(score)

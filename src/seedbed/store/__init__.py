@@ -1,4 +1,4 @@
-"""Studies in a database: a SQLite file by default, or any URL that SQLAlchemy knows and the conformance suite passes."""
+"""Studies in a database: a SQLite file by default, or a database by its URL."""
 
 from seedbed.store.reading import StudyLine, load, studies
 from seedbed.store.writing import StudyWriter, Wanted, delete

@@ -113,7 +113,7 @@ def _identity(row: Any) -> StudyIdentity:
         threads=row.threads,
         device=row.device,
         primary=row.primary_score,
-        larger_is_better={name: better for name, better in row.larger_is_better},
+        larger_is_better=dict(row.larger_is_better),
         result_line=row.result_line,
     )
 
@@ -163,7 +163,7 @@ class _StoreArchive:
             .where(schema.studies.c.name == study, e.name == evaluation_set)
         )
         with explained(self._where), self._engine.connect() as connection:
-            counts = {split: count for split, count in connection.execute(classes)}
+            counts = dict(connection.execute(classes))
             return {
                 key: _unpacked(packed, tuple(shape), counts[Assignment.from_key(key).split])
                 for key, shape, packed in connection.execute(query)
