@@ -1,0 +1,135 @@
+"""The reference engine is the plain script, byte for byte: weights, buffers and the state of every generator."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load
+
+from seedbed.engines.batches import whole_tensors
+from seedbed.engines.reference import ReferenceEngine, Run
+from seedbed.records import Recording
+from seedbed.seeds import Assignment
+from tests.trainings import TRAININGS, Training
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+import plain_roles
+import plain_script
+
+
+def generator_states() -> tuple[object, bytes, bytes]:
+    numpy_state = np.random.get_state()
+    return random.getstate(), numpy_state[1].tobytes() + bytes([numpy_state[2] % 256]), bytes(torch.get_rng_state())
+
+
+def weights_of(training: Training, assignment: Assignment, recording: Recording) -> dict[str, torch.Tensor]:
+    (result,) = ReferenceEngine().trainer(training.experiment(), recording).train([assignment])
+    assert result.error is None
+    assert result.weights is not None
+    return load(result.weights)
+
+
+def assert_same_bytes(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert list(one) == list(other) or sorted(one) == sorted(other)
+    for name, value in one.items():
+        assert value.dtype == other[name].dtype
+        assert value.numpy().tobytes() == other[name].contiguous().numpy().tobytes(), name
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_plain_seed_gives_the_plain_scripts_bytes(name: str, seed: int) -> None:
+    training = TRAININGS[name]
+    expected = plain_script.train(seed, **training.plain_arguments()).state_dict()
+    found = weights_of(training, Assignment.plain(seed), Recording(weights=True))
+    assert_same_bytes(found, expected)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_curves_and_evaluation_change_no_bit(name: str) -> None:
+    training = TRAININGS[name]
+    expected = plain_script.train(3, **training.plain_arguments()).state_dict()
+    found = weights_of(training, Assignment.plain(3), Recording(curve_stride=1, weights=True))
+    assert_same_bytes(found, expected)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_generators_end_where_the_plain_scripts_do(name: str) -> None:
+    training = TRAININGS[name]
+    plain_script.train(5, **training.plain_arguments())
+    expected = generator_states()
+    experiment = training.experiment()
+    run = Run(experiment, experiment.data, whole_tensors(experiment.data.train), Assignment.plain(5))
+    for _ in range(training.epochs):
+        run.train_epoch()
+    assert generator_states() == expected
+
+
+@pytest.mark.parametrize("name", ["sgd", "dropout", "batch-norm", "augmented", "adam", "subset"])
+@pytest.mark.parametrize("roles", [(0, 0, 0), (5, 5, 5), (1, 2, 3)])
+def test_role_seeds_give_the_second_scripts_bytes(name: str, roles: tuple[int, int, int]) -> None:
+    training = TRAININGS[name]
+    arguments = training.plain_arguments()
+    wanted = ("make_model", "dataset", "loss", "make_optimizer", "batch_size", "epochs")
+    expected = plain_roles.train(*roles, **{key: arguments[key] for key in wanted})
+    after = generator_states()
+    found = weights_of(training, Assignment.roles(*roles), Recording(weights=True))
+    assert_same_bytes(found, expected.state_dict())
+    experiment = training.experiment()
+    run = Run(experiment, experiment.data, whole_tensors(experiment.data.train), Assignment.roles(*roles))
+    for _ in range(training.epochs):
+        run.train_epoch()
+    assert generator_states() == after
+
+
+def test_equal_role_seeds_are_not_the_plain_seed() -> None:
+    recording = Recording(weights=True)
+    plain = weights_of(TRAININGS["sgd"], Assignment.plain(5), recording)
+    roles = weights_of(TRAININGS["sgd"], Assignment.roles(5, 5, 5), recording)
+    assert any(not torch.equal(plain[name], roles[name]) for name in plain)
+
+
+def test_lbfgs_is_trained_by_its_closure() -> None:
+    training = replace(TRAININGS["one-batch"], optimizer=torch.optim.LBFGS)
+    experiment = training.experiment()
+    results = list(ReferenceEngine().trainer(experiment, Recording(curve_stride=1)).train([Assignment.plain(0)]))
+    losses = results[0].curves["train/loss"]
+    assert results[0].error is None
+    assert losses[-1] < losses[0]
+
+
+def test_training_leaves_the_callers_generators_alone() -> None:
+    torch.manual_seed(99)
+    before = generator_states()
+    weights_of(TRAININGS["augmented"], Assignment.plain(1), Recording(weights=True))
+    assert generator_states() == before
+
+
+def test_an_exception_in_a_run_is_a_failed_run_and_the_others_go_on() -> None:
+    def fragile() -> torch.nn.Module:
+        if torch.initial_seed() == 1:
+            raise RuntimeError("no model for this seed")
+        return TRAININGS["sgd"].model()
+
+    trainer = ReferenceEngine().trainer(replace(TRAININGS["sgd"], model=fragile).experiment(), Recording())
+    results = list(trainer.train([Assignment.plain(seed) for seed in range(3)]))
+    assert [str(result.status) for result in results] == ["done", "failed", "done"]
+    assert "no model for this seed" in (results[1].error or "")
+
+
+def test_a_run_that_blows_up_is_diverged() -> None:
+    training = replace(TRAININGS["sgd"], optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=1e38))
+    (result,) = ReferenceEngine().trainer(training.experiment(), Recording()).train([Assignment.plain(0)])
+    assert str(result.status) == "diverged"
+    assert result.weights_hash is not None
+
+
+def test_the_plain_script_prints_the_demonstrations_line(demonstration: Path, capsys: pytest.CaptureFixture) -> None:
+    plain_script.main(demonstration, [0])
+    assert capsys.readouterr().out == "seed =    0 | acc = 0.8050  | loss = 0.2924\n"
