@@ -24,7 +24,9 @@ def _one_thread():
 def demonstration() -> Path:
     path = DEMONSTRATION / "people_train.txt"
     if not path.is_file():
-        pytest.skip(f"the demonstration's data are not at {path} (they cannot be shipped; SEEDBED_DEMONSTRATION=FOLDER)")
+        pytest.skip(
+            f"the demonstration's data are not at {path} (they cannot be shipped; SEEDBED_DEMONSTRATION=FOLDER)"
+        )
     return path
 
 
