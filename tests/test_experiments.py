@@ -114,7 +114,7 @@ def test_a_factory_that_returns_something_else_is_refused() -> None:
     def wrong() -> sb.Experiment:
         return 5
 
-    with pytest.raises(sb.InputError, match="wrong must return a seedbed.Experiment, got int"):
+    with pytest.raises(sb.InputError, match=r"wrong must return a seedbed\.Experiment, got int"):
         wrong()
 
 

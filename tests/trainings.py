@@ -59,12 +59,15 @@ def groups(model: nn.Module) -> SGD:
     return SGD([{"params": [first], "lr": 0.01}, {"params": rest, "weight_decay": 0.1}], lr=0.1)
 
 
+GENTLE = functools.partial(SGD, lr=0.1)
+
+
 @dataclass(frozen=True)
 class Training:
     """One training, to be put to the plain script and to Seedbed."""
 
     model: Callable[[], nn.Module] = plain_net
-    optimizer: Callable[..., Any] = functools.partial(SGD, lr=0.1)
+    optimizer: Callable[..., Any] = GENTLE
     dataset: Callable[[], Any] = rows
     loss: Any = field(default_factory=nn.CrossEntropyLoss)
     scheduler: Callable[..., Any] | None = None

@@ -48,7 +48,10 @@ class Metric:
             value = value.item()
         if isinstance(value, str) or not hasattr(value, "__float__"):
             raise InputError(f"metric {self.name!r} must return one number, got {_shown(value)}")
-        return float(value)
+        try:
+            return float(value)
+        except (TypeError, ValueError):  # an array or tensor of several
+            raise InputError(f"metric {self.name!r} must return one number, got {_shown(value)}") from None
 
 
 def _shown(value: Any) -> str:
