@@ -1,0 +1,217 @@
+"""What every executor must hold: all runs once, with the engine's own bits, and a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from torch import nn
+
+import seedbed as sb
+from seedbed import fingerprint
+from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor, Task
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+from tests.trainings import TRAININGS, plain_net, rows
+
+EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "serial": SerialExecutor,
+    "one-process": lambda: ProcessExecutor(1),
+    "three-processes": lambda: ProcessExecutor(3),
+}
+each_executor = pytest.mark.parametrize("executor", EXECUTORS)
+in_processes = pytest.mark.parametrize("executor", ["one-process", "three-processes"])
+
+
+def task(experiment: sb.Experiment, recording: Recording | None = None, threads: int = 1) -> Task:
+    hashes = {0: fingerprint.hash_data(experiment.data)}
+    return Task(experiment, "reference", recording or Recording(), threads, hashes)
+
+
+def blocks(count: int) -> Iterator[list[Assignment]]:
+    return iter([[Assignment.plain(seed)] for seed in range(count)])
+
+
+def computed(executor: str, what: Task, count: int = 5) -> tuple[dict[str, RunResult], list[str]]:
+    items: list[Any] = list(EXECUTORS[executor]().run(what, blocks(count)))
+    results = [item for item in items if isinstance(item, RunResult)]
+    assert len({result.assignment for result in results}) == len(results)
+    return {r.assignment.key: r for r in results}, [item.text for item in items if isinstance(item, Output)]
+
+
+def children() -> set[int]:
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+@each_executor
+@pytest.mark.parametrize("name", ["augmented", "batch-norm"])
+def test_every_run_once_with_the_engines_own_bits(executor: str, name: str) -> None:
+    what = task(TRAININGS[name].experiment())
+    expected = {r.assignment.key: r.weights_hash for block in blocks(5) for r in what.trainer().train(block)}
+    before = children()
+    found, _ = computed(executor, what)
+    assert {key: result.weights_hash for key, result in found.items()} == expected
+    assert children() == before
+
+
+def test_the_callers_thread_count_is_put_back() -> None:
+    torch.set_num_threads(2)
+    assert len(computed("serial", task(TRAININGS["sgd"].experiment()), 1)[0]) == 1
+    assert torch.get_num_threads() == 2
+
+
+class ThreadsTold(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(5, 3)
+        self.register_buffer("threads", torch.tensor(torch.get_num_threads()))
+
+
+@each_executor
+def test_each_run_has_the_threads_it_was_given(executor: str) -> None:
+    what = task(replace(TRAININGS["sgd"], model=ThreadsTold).experiment(), Recording(weights=True), threads=2)
+    from safetensors.torch import load
+
+    found, _ = computed(executor, what, 1)
+    assert load(found["seed=0"].weights or b"")["threads"] == 2
+
+
+def fails_for_two() -> nn.Module:
+    if torch.initial_seed() == 2:
+        raise RuntimeError("two is not liked")
+    return plain_net()
+
+
+@each_executor
+def test_a_failing_run_takes_no_other_with_it(executor: str) -> None:
+    found, _ = computed(executor, task(replace(TRAININGS["sgd"], model=fails_for_two).experiment()))
+    assert [key for key, result in found.items() if result.status is Status.FAILED] == ["seed=2"]
+    assert "two is not liked" in (found["seed=2"].error or "")
+
+
+@each_executor
+def test_ending_early_ends_everything(executor: str) -> None:
+    before = children()
+    with closing(EXECUTORS[executor]().run(task(TRAININGS["sgd"].experiment()), blocks(100))) as results:
+        assert isinstance(next(results), RunResult)
+    assert children() == before
+
+
+@each_executor
+def test_an_error_of_the_caller_ends_everything(executor: str) -> None:
+    def poisoned() -> Iterator[list[Assignment]]:
+        yield from blocks(4)
+        raise KeyboardInterrupt
+
+    before = children()
+    with pytest.raises(KeyboardInterrupt):
+        list(EXECUTORS[executor]().run(task(TRAININGS["sgd"].experiment()), poisoned()))
+    assert children() == before
+
+
+def chatty() -> nn.Module:
+    print("a model is made")
+    return plain_net()
+
+
+@in_processes
+def test_what_runs_print_is_told_once(executor: str) -> None:
+    _, lines = computed(executor, task(replace(TRAININGS["sgd"], model=chatty).experiment()))
+    assert lines.count("a model is made") == 1
+
+
+@in_processes
+def test_other_data_in_a_worker_is_an_error(executor: str) -> None:
+    what = replace(task(TRAININGS["sgd"].experiment()), data_hashes={0: "another"})
+    before = children()
+    with pytest.raises(sb.IdentityError, match="differ from process to process"):
+        computed(executor, what)
+    assert children() == before
+
+
+class DiesUntil:
+    """Makes a model; kills its process first as long as fewer than ``deaths`` have died for this seed."""
+
+    def __init__(self, folder: Path, deaths: int) -> None:
+        self.folder, self.deaths = folder, deaths
+
+    def __call__(self) -> nn.Module:
+        if torch.initial_seed() == 1:
+            died = len(list(self.folder.iterdir()))
+            if died < self.deaths:
+                (self.folder / f"{os.getpid()}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return plain_net()
+
+
+@in_processes
+@pytest.mark.parametrize(("deaths", "status"), [(1, Status.DONE), (9, Status.FAILED)])
+def test_a_lost_workers_run_is_tried_once_more(executor: str, deaths: int, status: Status, tmp_path: Path) -> None:
+    training = replace(TRAININGS["sgd"], model=DiesUntil(tmp_path, deaths))
+    found, lines = computed(executor, task(training.experiment()))
+    assert len(found) == 5
+    assert found["seed=1"].status is status
+    assert all(result.status is Status.DONE for key, result in found.items() if key != "seed=1")
+    assert any("killed by signal 9" in line and "seed 1" in line for line in lines)
+
+
+class BreaksElsewhere:
+    """Cannot be unpickled."""
+
+    def __init__(self) -> None:
+        self.here = os.getpid()
+
+    def __call__(self) -> nn.Module:
+        return plain_net()
+
+    def __setstate__(self, state: dict) -> None:
+        raise RuntimeError("this cannot be read elsewhere")
+
+
+@in_processes
+def test_a_worker_that_cannot_begin_is_told(executor: str) -> None:
+    before = children()
+    with pytest.raises(sb.WorkerError, match="cannot be read elsewhere"):
+        computed(executor, task(replace(TRAININGS["sgd"], model=BreaksElsewhere()).experiment()))
+    assert children() == before
+
+
+def slow() -> nn.Module:
+    time.sleep(60)
+    return plain_net()
+
+
+def test_workers_die_with_their_parent(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from tests.test_executor_conformance import *\n"
+        "experiment = replace(TRAININGS['sgd'], model=slow).experiment()\n"
+        "list(ProcessExecutor(2).run(task(experiment), blocks(4)))\n"
+    )
+    root = Path(__file__).parents[1]
+    parent = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)})
+    workers: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        workers = psutil.Process(parent.pid).children()
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+
+
+def test_rows_are_what_they_seem() -> None:
+    assert len(rows()) % TRAININGS["sgd"].batch_size != 0  # so that a last, smaller batch is served everywhere here
