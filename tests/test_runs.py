@@ -241,7 +241,7 @@ def unseeded() -> sb.Experiment:
     draw = np.random.default_rng()  # seeded by the clock
     x = torch.tensor(draw.random((20, 5)), dtype=torch.float32)
     data = TensorDataset(x, torch.arange(20) % 3)
-    return replace(EXPERIMENT, data=sb.Data(train=data), name="unseeded", recipe=None)
+    return replace(EXPERIMENT, data=sb.Data(train=data), name="unseeded")
 
 
 def test_data_drawn_without_a_seed_are_found_at_once(store: Path) -> None:

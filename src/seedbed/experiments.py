@@ -111,7 +111,8 @@ class Experiment:
     evaluation_batch_size: int = 1000
     result_line: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Recipe | None = field(default=None, repr=False, compare=False)
+    # Not an argument, and so not kept by dataclasses.replace: a changed experiment is not what its recipe makes.
+    recipe: Recipe | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_name(self.name, "an experiment's name")
@@ -149,7 +150,9 @@ class Experiment:
             check_data(self, self.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.recipe is not None:
+            return Recipe.build, (self.recipe,)  # made again where it arrives: data drawn without a seed then differ
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         values["metrics"], values["parameters"] = dict(self.metrics), dict(self.parameters)
         return _make_experiment, (values,)  # a mapping proxy cannot be pickled
 
@@ -230,7 +233,9 @@ class Recipe:
             raise InputError(f"{name} must return a seedbed.Experiment, got {type(made).__name__}")
         defaults = {n: p.default for n, p in inspect.signature(self.factory).parameters.items()}
         given = {n: v for n, v in self.arguments.items() if defaults.get(n, inspect.Parameter.empty) != v}
-        return dataclasses.replace(made, parameters=given, recipe=self)
+        experiment = dataclasses.replace(made, parameters=given)
+        object.__setattr__(experiment, "recipe", self)
+        return experiment
 
 
 def experiment(factory: Callable[P, Experiment]) -> Callable[P, Experiment]:

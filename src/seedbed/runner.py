@@ -205,6 +205,7 @@ class _Session:
         self._order = {assignment: place for place, assignment in enumerate(plan.assignments)}
         self._leader: Assignment | None = None
         self._leading = (math.inf, 0.0)
+        self._kept: set[Assignment] = set()  # whose weights were stored now, for leading
 
     def compute(self) -> None:
         plan = self._plan
@@ -264,8 +265,10 @@ class _Session:
             if not leads and result.assignment != before:
                 result = _without_weights(result)
         self._writer.add(result)
-        if before is not None and self._leader != before:
-            self._writer.drop_weights(before)
+        if result.weights is not None and result.assignment == self._leader:
+            self._kept.add(result.assignment)
+            if before in self._kept and before != self._leader:
+                self._writer.drop_weights(before)
         self._watcher.finished(result)
 
     def _lead(self, assignment: Assignment, score: float) -> bool:

@@ -163,7 +163,7 @@ class _StoreArchive:
             .where(schema.studies.c.name == study, e.name == evaluation_set)
         )
         with explained(self._where), self._engine.connect() as connection:
-            counts = dict(connection.execute(classes))
+            counts = {row.split: row.classes for row in connection.execute(classes)}
             return {
                 key: _unpacked(packed, tuple(shape), counts[Assignment.from_key(key).split])
                 for key, shape, packed in connection.execute(query)
