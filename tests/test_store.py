@@ -1,0 +1,272 @@
+"""Opening a store: what is no store, newer, read-only, full or on a network is told clearly, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import seedbed as sb
+from seedbed.environment import Environment
+from seedbed.fingerprint import Fingerprint
+from seedbed.records import EvaluationSet, RunResult, Status
+from seedbed.seeds import Assignment
+from seedbed.store import StudyWriter, Wanted, connection, delete, schema
+from seedbed.store.connection import connect
+from seedbed.study import StudyIdentity
+
+IDENTITY = StudyIdentity(
+    name="made",
+    experiment="made",
+    parameters={},
+    fingerprint=Fingerprint({"epochs": 3}, {"w": "float32[2]"}, {}),
+    engine="reference",
+    engine_settings={},
+    threads=1,
+    device="cpu",
+    primary="test/accuracy",
+    larger_is_better={"test/accuracy": True, "test/loss": False},
+    result_line=None,
+)
+ENVIRONMENT = Environment({"torch": "2"}, {"host": "here"})
+
+
+def result(seed: int, accuracy: float = 0.5) -> RunResult:
+    return RunResult(
+        Assignment.plain(seed),
+        Status.DONE,
+        scores={"test/accuracy": accuracy, "test/loss": float("nan")},
+        weights_hash=f"hash{seed}",
+    )
+
+
+def written(store: Path, seeds: range, name: str = "made") -> None:
+    writer = StudyWriter(store, replace(IDENTITY, name=name), ENVIRONMENT)
+    for seed in seeds:
+        writer.add(result(seed, seed / 10))
+    writer.close()
+
+
+def test_what_is_written_is_read(store: Path) -> None:
+    written(store, range(3))
+    study = sb.load("made", store)
+    assert study.identity == IDENTITY
+    assert study["test/accuracy"].tolist() == [0.0, 0.1, 0.2]
+    assert study.run(1).scores["test/loss"] != study.run(1).scores["test/loss"]  # NaN survives
+    assert next(iter(study.environments.values())).details["host"] == "here"
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), 5e-324, 1e308, -0.0])
+def test_every_float_survives(value: float, store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
+    writer.add(result(0, value))
+    writer.close()
+    found = sb.load("made", store).run(0).scores["test/accuracy"]
+    assert (found, str(found)) == (value, str(value))
+
+
+def test_studies_are_listed_with_how_runs_ended(store: Path) -> None:
+    written(store, range(3))
+    writer = StudyWriter(store, replace(IDENTITY, name="other"), ENVIRONMENT)
+    writer.add(replace(result(0), status=Status.DIVERGED))
+    writer.add(RunResult(Assignment.plain(1), Status.FAILED, error="no"))
+    writer.close()
+    StudyWriter(store, replace(IDENTITY, name="empty"), ENVIRONMENT).close()
+    assert [(s.name, s.runs, s.diverged, s.failed) for s in sb.studies(store)] == [
+        ("made", 3, 0, 0),
+        ("other", 2, 1, 1),
+        ("empty", 0, 0, 0),
+    ]
+
+
+def test_a_deleted_study_is_gone_and_the_others_stay(store: Path) -> None:
+    written(store, range(3))
+    written(store, range(2), "other")
+    assert delete("made", store) == 3
+    assert [each.name for each in sb.studies(store)] == ["other"]
+    assert len(sb.load("other", store)) == 2
+    with sqlite3.connect(store) as database:
+        assert database.execute("SELECT count(*) FROM seedbed_scores").fetchone() == (4,)
+    database.close()
+    with pytest.raises(sb.StoreError, match="no study 'made'"):
+        delete("made", store)
+
+
+def test_complete_tells_what_lacks_something(store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
+    sets = (EvaluationSet("test", 3, True, 4, __import__("numpy").array([0, 1, 3])),)
+    writer.register_split(0, "data", sets)
+    writer.add(result(0))
+    writer.add(replace(result(1), predictions={"test": [1, 2, 3]}))
+    writer.add(RunResult(Assignment.plain(2), Status.FAILED, error="no"))
+    asked = [Assignment.plain(seed) for seed in range(1200)]
+    assert writer.complete(asked, Wanted()) == {"seed=0", "seed=1"}
+    assert writer.complete(asked, Wanted(examples=True)) == {"seed=1"}
+    assert writer.complete(asked, Wanted(weights=True)) == set()
+    assert writer.complete(asked, Wanted(curve_epochs=(3,))) == set()
+    with pytest.raises(sb.IdentityError, match="data of the study 'made' have changed"):
+        writer.register_split(0, "other data", sets)
+    writer.close()
+
+
+def test_a_missing_store_is_told(tmp_path: Path) -> None:
+    with pytest.raises(sb.StoreError, match="there is no store at"):
+        sb.studies(tmp_path / "none.db")
+    with pytest.raises(sb.StoreError, match="folder .* does not exist"):
+        connect(tmp_path / "no" / "x.db", create=True)
+    with pytest.raises(sb.StoreError, match="is a folder"):
+        sb.studies(tmp_path)
+
+
+def test_what_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database at all")
+    for create in (True, False):
+        with pytest.raises(sb.StoreError, match="is not a Seedbed store: it is no SQLite database"):
+            connect(file, create=create)
+    assert file.read_text() == "not a database at all"
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE bookmarks (url TEXT)")
+    database.close()
+    with pytest.raises(sb.StoreError, match=r"another program \(it has the tables bookmarks\)"):
+        written(file, range(1))
+
+
+def test_an_empty_file_becomes_a_store(store: Path) -> None:
+    store.touch()
+    with pytest.raises(sb.StoreError, match="it is empty"):
+        sb.studies(store)
+    written(store, range(1))
+    assert len(sb.load("made", store)) == 1
+
+
+def test_a_damaged_store_is_told(store: Path) -> None:
+    written(store, range(50))
+    content = bytearray(store.read_bytes())
+    content[100:] = b"\xff" * (len(content) - 100)
+    store.write_bytes(bytes(content))
+    with pytest.raises(sb.StoreError, match=r"damaged|not a SQLite"):
+        sb.load("made", store)
+
+
+def test_a_newer_version_is_refused_with_both_numbers(store: Path) -> None:
+    written(store, range(1))
+    with sqlite3.connect(store) as database:
+        database.execute("UPDATE seedbed_about SET value = ?", (str(schema.VERSION + 1),))
+    database.close()
+    with pytest.raises(
+        sb.StoreError, match=rf"newer Seedbed \(its format is {schema.VERSION + 1}, .* {schema.VERSION}\)"
+    ):
+        sb.load("made", store)
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "://"])
+def test_an_unknown_url_is_told(url: str) -> None:
+    with pytest.raises(sb.StoreError):
+        sb.studies(url)
+
+
+def test_a_sqlite_url_is_a_store_too(store: Path) -> None:
+    writer = StudyWriter(f"sqlite:///{store}", IDENTITY, ENVIRONMENT)
+    writer.add(result(0))
+    writer.close()
+    assert len(sb.load("made", store)) == 1
+
+
+WRITE = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.test_store import *
+try:
+    {body}
+except sb.StoreError as error:
+    print("told:", error)
+"""
+
+
+def as_other_user(body: str) -> str:
+    """What a program prints that runs as a user without rights, where this one is root; otherwise as this one."""
+    root = str(Path(__file__).parents[1])
+    code = WRITE.format(root=root, body=body)
+    if os.geteuid() == 0:
+        code = "import os\n" + code.replace("try:", "os.setgid(65534); os.setuid(65534)\ntry:", 1)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_read_only_store_is_told_and_stays_readable(store: Path) -> None:
+    written(store, range(2))
+    for folder in (store.parent, *list(store.parent.parents)[:-2]):
+        folder.chmod(0o755)
+    store.chmod(0o444)
+    store.parent.chmod(0o555)
+    told = as_other_user(f"written(Path({str(store)!r}), range(5))")
+    assert "told:" in told
+    assert "read-only" in told
+    read = as_other_user(f"print(len(sb.load('made', {str(store)!r})))")
+    store.parent.chmod(0o755)
+    assert read == "2\n"
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(store: Path) -> None:
+    written(store, range(2))
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
+    with writer._engine.connect() as database:
+        pages = database.exec_driver_sql("PRAGMA page_count").scalar()
+        database.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # as full as a disk can be
+    big = replace(result(2), weights=b"x" * 100_000)
+    with pytest.raises(sb.StoreError, match="the disk is full"):
+        writer.add(big)
+    writer.close()
+    assert sb.load("made", store)["test/accuracy"].tolist() == [0.0, 0.1]
+    written(store, range(2, 4))
+    assert len(sb.load("made", store)) == 4
+
+
+def test_on_a_network_file_system_there_is_no_write_ahead_log(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = namedtuple("mount", "mountpoint fstype")
+    mounts = [mount("/", "ext4"), mount(str(store.parent), "nfs4")]
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts)
+    with pytest.warns(RuntimeWarning, match="network file system"):
+        written(store, range(2))
+    with sqlite3.connect(store) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    database.close()
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts[:1])
+    assert len(sb.load("made", store)) == 2
+
+
+def test_a_local_store_has_a_write_ahead_log_and_full_synchronisation(store: Path) -> None:
+    engine = connect(store, create=True)
+    with engine.connect() as database:
+        assert database.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert database.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    engine.dispose()
+
+
+def test_opening_a_fresh_file_from_many_processes_at_once(store: Path) -> None:
+    code = WRITE.format(root=str(Path(__file__).parents[1]), body=f"written(Path({str(store)!r}), range(3))")
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(6)]
+    assert [process.communicate()[0] for process in started] == [b""] * 6
+    assert len(sb.load("made", store)) == 3
+
+
+def test_a_busy_store_is_told_after_waiting(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.2)
+    written(store, range(1))
+    blocker = sqlite3.connect(store, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sb.StoreError, match="another process has held it"):
+        written(store, range(2))
+    blocker.close()
