@@ -136,8 +136,11 @@ class Experiment:
                 raise InputError(f"{attribute} must be True or False, got {getattr(self, attribute)!r}")
         for attribute in ("clip_norm", "clip_value"):
             bound = getattr(self, attribute)
-            if bound is not None and not (isinstance(bound, int | float) and math.isfinite(bound) and bound > 0):
+            number = isinstance(bound, int | float) and not isinstance(bound, bool)
+            if bound is not None and not (number and math.isfinite(bound) and bound > 0):
                 raise InputError(f"{attribute} must be a number above 0, or None, got {bound!r}")
+        if not isinstance(self.metrics, Mapping):
+            raise InputError(f"metrics must map names to callables, got {type(self.metrics).__name__}")
         metrics: dict[str, Metric] = {}
         for name, metric in self.metrics.items():
             _check_name(name, "a metric's name")
@@ -245,10 +248,16 @@ def experiment(factory: Callable[P, Experiment]) -> Callable[P, Experiment]:
     called under a fixed seed, and worker processes call it again and compare its data.
     """
     signature = inspect.signature(factory)
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            raise InputError(f"every parameter of an experiment must be one that can be given by name, got {parameter}")
 
     @functools.wraps(factory)
     def build(*args: P.args, **kwargs: P.kwargs) -> Experiment:
-        bound = signature.bind(*args, **kwargs)
-        return Recipe(factory, dict(bound.arguments)).build()
+        arguments = dict(signature.bind(*args, **kwargs).arguments)
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(parameter.name, {})
+        return Recipe(factory, arguments).build()
 
     return build

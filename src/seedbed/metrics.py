@@ -7,6 +7,7 @@ the two becomes one when an Experiment is made.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from seedbed.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SMALLER = re.compile(r"(^|_)(loss|err|error|errors|mse|mae|rmse|nll|brier|perplexity|ppl|wer|cer|fid|ece|regret)($|_)")
+_SMALLER = re.compile(
+    r"(^|[_.-])(loss|losses|log_?loss|cross_?entropy|bce|err|error|errors|mse|mae|rmse|mape|nll|brier|perplexity|ppl|wer"
+    r"|cer|fid|ece|regret)($|[_.-])"
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Metric:
             InputError: it returned something that is not one real number.
         """
         value = self.compute(outputs, targets)
-        if hasattr(value, "numel") and value.numel() == 1:
-            value = value.item()
+        with contextlib.suppress(RuntimeError, ValueError):  # of several elements: refused below
+            value = value.item() if hasattr(value, "item") else value
         if isinstance(value, str) or not hasattr(value, "__float__"):
             raise InputError(f"metric {self.name!r} must return one number, got {_shown(value)}")
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,8 +37,9 @@ class Recording:
     weights: bool = False
 
     def __post_init__(self) -> None:
-        if self.curve_stride is not None and self.curve_stride < 1:
-            raise InputError(f"curves are kept every 1 or more epochs, got a stride of {self.curve_stride}")
+        stride = self.curve_stride
+        if stride is not None and (isinstance(stride, bool) or not isinstance(stride, int) or stride < 1):
+            raise InputError(f"curves are kept every 1 or more epochs, got a stride of {stride!r}")
 
     def curve_epochs(self, epochs: int) -> tuple[int, ...]:
         """The epochs (counted from 1) after which every score is computed."""
@@ -99,20 +99,23 @@ class RunResult:
 def pack_classes(classes: NDArray[Any], count: int) -> bytes:
     """Class numbers below ``count`` in as few bits as hold the largest, most significant bit first."""
     bits = class_bits(count)
-    flat = np.asarray(classes, dtype=np.uint32).ravel()
-    if flat.size and int(flat.max()) >= count:
-        raise InputError(f"a predicted class is {int(flat.max())}, but there are {count} classes")
-    spread = (flat[:, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint32)) & 1
+    flat = np.asarray(classes).ravel()
+    for extreme in (int(flat.min()), int(flat.max())) if flat.size else ():
+        if not 0 <= extreme < count:
+            raise InputError(f"a predicted class is {extreme}, but there are {count} classes")
+    spread = (flat.astype(np.uint32)[:, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint32)) & 1
     return np.packbits(spread.astype(np.uint8)).tobytes()
 
 
 def unpack_classes(packed: bytes, count: int, examples: int) -> NDArray[np.int64]:
     """What ``pack_classes`` packed, [examples]."""
     bits = class_bits(count)
+    if len(packed) != -(-examples * bits // 8):
+        raise InputError(f"{len(packed)} bytes cannot be {examples} classes of {bits} bits each")
     spread = np.unpackbits(np.frombuffer(packed, np.uint8), count=examples * bits).reshape(examples, bits)
     return spread.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
 
 
 def class_bits(count: int) -> int:
     """Bits that a class number below ``count`` takes."""
-    return max(1, math.ceil(math.log2(count)))
+    return max(1, (count - 1).bit_length())

@@ -8,6 +8,7 @@ a seed each; ``split`` decides which rows are for training where an experiment m
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -101,8 +102,8 @@ def parse_seeds(text: str, name: str = "seeds") -> tuple[int, ...]:
     A seed that is given twice counts once, at its first place.
     """
     spans: list[range] = []
-    for part in text.replace(" ", "").split(","):
-        bounds = part.split(":")
+    for part in map(str.strip, text.split(",")):
+        bounds = [bound.strip() for bound in part.split(":")]
         if len(bounds) > 3 or not all(_is_whole(bound) for bound in bounds):
             raise InputError(f"{name}: {part!r} is neither a seed such as 7 nor a range such as 0:1000 (in {text!r})")
         numbers = [int(bound) for bound in bounds]
@@ -121,7 +122,12 @@ def parse_seeds(text: str, name: str = "seeds") -> tuple[int, ...]:
 
 
 def _is_whole(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit()
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) < 1000  # int() refuses longer ones
+
+
+def _check_range(name: str, seeds: Any) -> None:
+    if isinstance(seeds, range) and seeds[MOST_SEEDS:]:  # len() raises beyond 2^63
+        raise InputError(f"{name}: {seeds} is more than {MOST_SEEDS:,} seeds")
 
 
 def as_assignments(seeds: SeedsLike, split: int = 0) -> tuple[Assignment, ...]:
@@ -135,8 +141,8 @@ def as_assignments(seeds: SeedsLike, split: int = 0) -> tuple[Assignment, ...]:
         seeds = (seeds,)
     elif not isinstance(seeds, Iterable):
         seeds = (check_seed(seeds),)
-    elif isinstance(seeds, range) and len(seeds) > MOST_SEEDS:
-        raise InputError(f"seeds: {seeds} is {len(seeds):,} seeds, more than {MOST_SEEDS:,}")
+    else:
+        _check_range("seeds", seeds)
     made = (each if isinstance(each, Assignment) else Assignment.plain(check_seed(each), split) for each in seeds)
     result = tuple(dict.fromkeys(made))
     if not result:
@@ -166,9 +172,12 @@ def grid(
     if seed is None and all(value is None for value in (*given.values(), split)):
         raise InputError("a grid needs at least one of seed, init, order, noise, split")
     splits = _numbers("split", split)
-    if seed is not None:
-        return tuple(Assignment.plain(s, p) for s, p in itertools.product(_numbers("seed", seed), splits))
     levels: Mapping[str, tuple[int, ...]] = {name: _numbers(name, value) for name, value in given.items()}
+    plain = _numbers("seed", seed)
+    if (count := math.prod(map(len, (*levels.values(), plain, splits)))) > MOST_SEEDS:
+        raise InputError(f"the grid is {count:,} runs, more than {MOST_SEEDS:,}")
+    if seed is not None:
+        return tuple(Assignment.plain(s, p) for s, p in itertools.product(plain, splits))
     return tuple(
         Assignment.roles(init=i, order=o, noise=n, split=p)
         for i, o, n, p in itertools.product(levels["init"], levels["order"], levels["noise"], splits)
@@ -184,6 +193,7 @@ def _numbers(name: str, value: SeedsLike | None) -> tuple[int, ...]:
         raise InputError(f"{name} must be seeds, got an assignment: {value}")
     if not isinstance(value, Iterable):
         return (check_seed(value, name),)
+    _check_range(name, value)
     result = tuple(dict.fromkeys(check_seed(each, name) for each in value))
     if not result:
         raise InputError(f"{name} needs at least one seed, got none")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -35,7 +36,12 @@ def connect(location: str | os.PathLike[str], *, create: bool) -> Engine:
     if path is not None:
         _check_file(path, create)
     with explained(text):
-        engine = sa.create_engine(text if path is None else f"sqlite+pysqlite:///{path}")
+        if path is None:
+            engine = sa.create_engine(text)
+        elif _is_frozen(path):
+            engine = sa.create_engine(f"sqlite+pysqlite:///file:{quote(str(path))}?mode=ro&immutable=1&uri=true")
+        else:
+            engine = sa.create_engine(sa.URL.create("sqlite+pysqlite", database=str(path)))
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine, path)
         _check_schema(engine, text, create)
@@ -58,6 +64,16 @@ def _check_file(path: Path, create: bool) -> None:
         raise StoreError(f"the store {path} cannot be read: {error.strerror}") from error
     if head and head != _SQLITE_HEAD:
         raise StoreError(f"{path} is not a Seedbed store: it is no SQLite database. Name another file with --store")
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether nothing can be written beside the file: a log in WAL mode then has no place, and none is needed."""
+    return (
+        path.exists()
+        and not os.access(path, os.W_OK)
+        and not os.access(path.parent, os.W_OK)
+        and not Path(f"{path}-wal").exists()
+    )
 
 
 def _prepare_sqlite(engine: Engine, path: Path | None) -> None:
