@@ -1,0 +1,69 @@
+"""Reading is quick and light: what is loaded, told by ``sys.modules`` of a fresh process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seedbed as sb
+from tests.trainings import TRAININGS
+
+HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas")
+
+
+def loaded(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint('LOADED', *sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.rpartition("LOADED")[2].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import seedbed; dir(seedbed)",
+        "import seedbed.cli as c; c.command.main(['--help'], standalone_mode=False)",
+        "import seedbed.cli as c; c.command.main(['run', '--help'], standalone_mode=False)",
+    ],
+)
+def test_the_package_and_the_help_load_nothing_heavy(code: str) -> None:
+    assert not loaded(code) & set(HEAVY)
+
+
+@pytest.fixture
+def stored(store: Path) -> Path:
+    sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, workers=0, curves=1)
+    return store
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import seedbed.stats",
+        "import seedbed.study",
+        "import seedbed.store",
+        "import seedbed.report.text, seedbed.report.terminal",
+        "import seedbed as sb; s = sb.load('trained', {store!r}); s.summary(); s.correct('test'); s.curves('test/loss')",
+        "import seedbed.cli as c; c.command.main(['show', 'trained', '--store', {store!r}], standalone_mode=False)",
+        "import seedbed.cli as c; c.command.main(['studies', '--store', {store!r}], standalone_mode=False)",
+        "import seedbed.cli as c; c.command.main(['export', 'trained', '--store', {store!r}], standalone_mode=False)",
+    ],
+)
+def test_reading_needs_no_torch(code: str, stored: Path) -> None:
+    modules = loaded(code.replace("{store!r}", repr(str(stored))))
+    assert "torch" not in modules
+    assert any(name.startswith("seedbed") for name in modules)
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    for name in sb.__all__:
+        assert getattr(sb, name) is not None
+    assert set(sb.__all__) <= set(dir(sb))
+    with pytest.raises(AttributeError, match="no attribute 'fast'"):
+        sb.fast  # noqa: B018
