@@ -131,7 +131,7 @@ def test_what_is_no_database_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database at all")
     for create in (True, False):
-        with pytest.raises(sb.StoreError, match="is not a Seedbed store: it is no SQLite database"):
+        with pytest.raises(sb.StoreError, match="it is no SQLite database"):
             connect(file, create=create)
     assert file.read_text() == "not a database at all"
 

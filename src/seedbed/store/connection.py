@@ -22,7 +22,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "9p", "webdav"}
 )  # fmt: skip
-_SQLITE_HEAD = b"SQLite format 3\0"
 
 
 def connect(location: str | os.PathLike[str], *, create: bool) -> Engine:
@@ -56,14 +55,8 @@ def _check_file(path: Path, create: bool) -> None:
             raise StoreError(f"there is no store at {path}: run an experiment first, or name one with --store")
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} of the store {path} does not exist: make it first")
-        return
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_SQLITE_HEAD))
-    except OSError as error:
-        raise StoreError(f"the store {path} cannot be read: {error.strerror}") from error
-    if head and head != _SQLITE_HEAD:
-        raise StoreError(f"{path} is not a Seedbed store: it is no SQLite database. Name another file with --store")
+    # What the file holds is for SQLite to find out: a process that opens and closes the file by itself loses, by the
+    # rules of POSIX, every lock that its SQLite connections hold on it.
 
 
 def _is_frozen(path: Path) -> bool:
@@ -187,7 +180,7 @@ def explained(where: str) -> Iterator[None]:
             ("readonly", "it is read-only. What is stored stays readable; name another file with --store"),
             ("full", "the disk is full. Every run that was reported is stored; make room and run the command again"),
             ("unable to open", "it cannot be opened or created there: check the folder and its permissions"),
-            ("not a database", "it is not a SQLite database, or is damaged"),
+            ("not a database", "it is no SQLite database, or is damaged; name another file with --store"),
             ("malformed", "the database is damaged"),
             ("locked", "another process has held it for too long: try again when it is done"),
         ):
