@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
+import math
 import pickle
+import random
+import re
 
 import cloudpickle
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset, random_split
 
 import seedbed as sb
-from seedbed import fingerprint
-from seedbed.experiments import primary_score, score_names
+from seedbed import fingerprint, generators
+from seedbed.experiments import check_data, larger_is_better, primary_score, score_names
 from tests.trainings import TRAININGS, rows
 
 
@@ -131,3 +138,141 @@ def test_parameters_travel_with_it() -> None:
     copy = pickle.loads(cloudpickle.dumps(described(lr=0.3)))
     assert copy.study_name == "described[lr=0.3]"
     assert copy.recipe.build().study_name == "described[lr=0.3]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "a\n"}, r"an experiment's name must be letters, digits, '_', '-' and '.', got 'a\n'"),
+        ({"clip_norm": True}, "clip_norm must be a number above 0, or None, got True"),
+        ({"clip_value": math.inf}, "clip_value must be a number above 0, or None, got inf"),
+        ({"clip_norm": "1"}, "clip_norm must be a number above 0, or None, got '1'"),
+        ({"metrics": [abs]}, "metrics must map names to callables, got list"),
+        ({"drop_last": None}, "drop_last must be True or False, got None"),
+        (
+            {"primary": "accuracy"},
+            "primary must be one of train/accuracy, train/loss, test/accuracy, test/loss; got 'accuracy'",
+        ),
+        (
+            {"drop_last": True, "batch_size": 48},
+            "drop_last with batch_size 48 leaves no batch of 47 training rows: choose a smaller batch_size, "
+            "or drop_last=False",
+        ),
+    ],
+)
+def test_messages_say_what_came(changes: dict, message: str) -> None:
+    with pytest.raises(sb.InputError, match=f"^{re.escape(message)}$"):
+        made(**changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train": []}, "train holds no rows"),
+        ({"train": {1}}, "train must be a map-style dataset (with __len__ and __getitem__), got set"),
+        ({"evaluate": [rows()]}, "evaluate must map names to datasets, got list"),
+        (
+            {"evaluate": {"a/b": rows()}},
+            "an evaluation set's name must be letters, digits, '_', '-' and '.', got 'a/b'",
+        ),
+        ({"evaluate": {1: rows()}}, "an evaluation set's name must be letters, digits, '_', '-' and '.', got 1"),
+        ({"evaluate": {"test": ()}}, "evaluate['test'] holds no rows"),
+    ],
+)
+def test_messages_of_data(arguments: dict, message: str) -> None:
+    with pytest.raises(sb.InputError, match=f"^{re.escape(message)}$"):
+        sb.Data(**{"train": rows(), **arguments})
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True), min_size=1, max_size=5, unique=True))
+def test_data_travel_with_their_sets_in_order_and_cannot_be_changed(names: list[str]) -> None:
+    given_sets = {name: rows(3) for name in names}
+    data = sb.Data(train=rows(4), evaluate=given_sets)
+    given_sets["later"] = rows(1)
+    copy = pickle.loads(cloudpickle.dumps(data))
+    assert list(copy.evaluate) == list(data.evaluate) == names
+    assert fingerprint.hash_data(copy) == fingerprint.hash_data(data)
+    for each in (data, copy):
+        with pytest.raises(TypeError):
+            each.evaluate["more"] = rows(1)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            each.train = rows(1)
+
+
+def test_data_that_depend_on_the_split_are_checked_when_they_are_made() -> None:
+    experiment = made(data=lambda split: sb.Data(train=rows(10 + split)), primary="test/accuracy")
+    with pytest.raises(sb.InputError, match="primary must be one of train/accuracy, train/loss; got"):
+        check_data(experiment, experiment.data(0))
+    with pytest.raises(sb.InputError, match=r"^the data function must return a seedbed\.Data, got TensorDataset$"):
+        check_data(experiment, rows())
+    fine = dataclasses.replace(experiment, primary=None, drop_last=True, batch_size=11)
+    assert check_data(fine, data := fine.data(1)) is data
+    with pytest.raises(sb.InputError, match="leaves no batch of 10"):
+        check_data(fine, fine.data(0))
+
+
+def test_which_way_a_score_is_better() -> None:
+    experiment = made(metrics={"accuracy": sb.metrics.accuracy, "brier": sb.metrics.brier, "mse": abs})
+    assert [larger_is_better(experiment, f"test/{name}") for name in ("accuracy", "brier", "mse", "loss")] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    bare = made(metrics={})
+    assert primary_score(bare, bare.data) == "test/loss"
+
+
+def test_a_changed_experiment_is_no_longer_its_recipe() -> None:
+    changed = dataclasses.replace(described(lr=0.3), batch_size=4)
+    assert changed.recipe is None
+    copy = pickle.loads(cloudpickle.dumps(changed))
+    assert (copy.batch_size, copy.study_name) == (4, "described[lr=0.3]")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_unseeded_drawing_gives_equal_data_and_leaves_every_generator(seed: int) -> None:
+    @sb.experiment
+    def draws() -> sb.Experiment:
+        x = torch.tensor([random.random(), np.random.rand(), torch.rand(()).item()])
+        return made(data=sb.Data(train=TensorDataset(x, x)), metrics={})
+
+    generators.seed_all(seed)
+    before = random.random(), np.random.rand(), torch.rand(()).item()
+    generators.seed_all(seed)
+    first = draws().data.train.tensors[0]
+    assert (random.random(), np.random.rand(), torch.rand(()).item()) == before
+    assert torch.equal(draws().data.train.tensors[0], first)
+    with generators.seeded(0):
+        assert first.tolist() == torch.tensor([random.random(), np.random.rand(), torch.rand(()).item()]).tolist()
+
+
+def test_arguments_in_any_form_are_parameters() -> None:
+    @sb.experiment
+    def free(lr: float = 0.1, **more: int) -> sb.Experiment:
+        return made(name="free", epochs=more.get("epochs", 1))
+
+    one = free(0.2, epochs=3)
+    assert (one.study_name, one.epochs) == ("free[epochs=3,lr=0.2]", 3)
+    assert one.recipe.build().epochs == 3
+    assert free().parameters == {}
+    with pytest.raises(TypeError):
+        one.parameters["lr"] = 1
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
+        described(rate=1)
+
+
+def test_parameters_without_a_name_are_refused() -> None:
+    with pytest.raises(sb.InputError, match=r"must be one that can be given by name, got \*sizes"):
+
+        @sb.experiment
+        def several(*sizes: int) -> sb.Experiment:
+            return made()
+
+    with pytest.raises(sb.InputError, match="must be one that can be given by name, got width"):
+
+        @sb.experiment
+        def by_place(width, /) -> sb.Experiment:
+            return made()
+
+
+def test_a_decorated_function_keeps_its_name_and_signature() -> None:
+    assert described.__name__ == "described"
+    assert list(inspect.signature(described).parameters) == ["lr", "sizes", "epochs"]

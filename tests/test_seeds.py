@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import pickle
+import re
 
 import numpy as np
 import pytest
@@ -104,3 +107,101 @@ def test_labels_are_for_people() -> None:
     assert str(Assignment.plain(7)) == "7"
     assert str(Assignment.plain(7, 2)) == "7 split=2"
     assert str(Assignment.roles(1, 2)) == "init=1 order=2 noise=0"
+
+
+@given(st.text(alphabet="0123456789:,- ", max_size=12))
+def test_any_text_becomes_seeds_or_is_refused(text: str) -> None:
+    try:
+        found = parse_seeds(text)
+    except sb.InputError as error:
+        found, refused = (), str(error)
+    assert found or refused.startswith("seeds")
+    assert len(set(found)) == len(found)
+    assert all(0 <= seed <= LARGEST_SEED for seed in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2", "seeds: '1 2' is neither a seed such as 7 nor a range such as 0:1000 (in '1 2')"),
+        ("0,x", "seeds: 'x' is neither a seed such as 7 nor a range such as 0:1000 (in '0,x')"),
+        ("٣", "seeds: '٣' is neither a seed such as 7 nor a range such as 0:1000 (in '٣')"),
+        ("0:5:0", "seeds: the step of '0:5:0' must be at least 1"),
+        ("5:2", "seeds: '5:2' holds no seed: a range starts below its end, which is not included"),
+        ("-1:3", "seeds must be a whole number from 0 to 4294967295 (2^32 - 1), got -1"),
+        ("4294967295:4294967297", "seeds must be a whole number from 0 to 4294967295 (2^32 - 1), got 4294967296"),
+        ("0:6000000,0:6000000", "seeds: '0:6000000,0:6000000' is 12,000,000 seeds, more than 10,000,000"),
+    ],
+)
+def test_messages_of_text_that_is_no_seed(text: str, message: str) -> None:
+    with pytest.raises(sb.InputError, match=f"^{re.escape(message)}$"):
+        parse_seeds(text)
+
+
+def test_text_may_hold_spaces_around_its_parts_and_the_name_is_told() -> None:
+    assert parse_seeds(" 1 , 4 : 6 ") == (1, 4, 5)
+    with pytest.raises(sb.InputError, match=r"^order: 'x' is neither"):
+        sb.grid(order="x")
+    with pytest.raises(sb.InputError, match=r"^seeds: '9+' is neither"):
+        parse_seeds("9" * 5000)
+
+
+@given(seeds.map(Assignment.plain) | st.builds(Assignment.roles, seeds, seeds, seeds, seeds))
+def test_assignments_are_equal_hashed_and_pickled_by_value(assignment: Assignment) -> None:
+    copy = pickle.loads(pickle.dumps(assignment))
+    assert copy == assignment
+    assert hash(copy) == hash(assignment)
+    assert as_assignments([assignment, copy], split=3) == (assignment,)
+
+
+def test_keys_are_as_documented_and_assignments_are_frozen() -> None:
+    assert [a.key for a in (Assignment.plain(7), Assignment.plain(7, 2), Assignment.roles(1, 2))] == [
+        "seed=7",
+        "seed=7,split=2",
+        "init=1,order=2,noise=0,split=0",
+    ]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Assignment.plain(7).seed = 8
+
+
+def test_numbers_of_other_libraries_become_ints() -> None:
+    assert type(Assignment.plain(np.uint32(5)).init) is int
+    assert Assignment.roles(order=np.int64(5)).key == "init=0,order=5,noise=0,split=0"
+    with pytest.raises(sb.InputError, match=r"^order must be a whole number from 0 to 4294967295 .*, got 1\.5$"):
+        Assignment.roles(order=1.5)
+
+
+roles = st.lists(st.integers(0, 9), min_size=1, max_size=3)
+
+
+@given(roles, roles, roles, roles)
+def test_a_grid_is_the_product_of_its_roles(init: list, order: list, noise: list, split: list) -> None:
+    levels = [tuple(dict.fromkeys(each)) for each in (init, order, noise, split)]
+    found = sb.grid(init=init, order=order, noise=noise, split=split)
+    assert found == tuple(Assignment.roles(*each) for each in itertools.product(*levels))
+    plain = sb.grid(seed=init, split=split)
+    assert plain == tuple(Assignment.plain(*each) for each in itertools.product(levels[0], levels[3]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "a grid needs at least one of seed, init, order, noise, split"),
+        ({"seed": 1, "noise": 2}, "a plain seed decides init, order and noise: give either seed or these roles"),
+        ({"init": []}, "init needs at least one seed, got none"),
+        ({"noise": Assignment.plain(3)}, "noise must be seeds, got an assignment: 3"),
+        ({"init": "0:10000", "order": "0:100000"}, "the grid is 1,000,000,000 runs, more than 10,000,000"),
+        ({"seed": "0:10000", "split": "0:100000"}, "the grid is 1,000,000,000 runs, more than 10,000,000"),
+        ({"init": range(10**30)}, f"init: range(0, {10**30}) is more than 10,000,000 seeds"),
+    ],
+)
+def test_messages_of_a_grid_that_cannot_be(arguments: dict, message: str) -> None:
+    with pytest.raises(sb.InputError, match=f"^{re.escape(message)}$"):
+        sb.grid(**arguments)
+
+
+def test_no_seed_at_all_and_too_many_are_told() -> None:
+    with pytest.raises(sb.InputError, match=r"^at least one seed is needed, got none$"):
+        as_assignments(())
+    with pytest.raises(sb.InputError, match=r"^seeds: range\(0, 10{30}\) is more than 10,000,000 seeds$"):
+        as_assignments(range(10**30))

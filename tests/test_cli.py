@@ -1,0 +1,355 @@
+"""The command as a user meets it: what it prints, how it ends, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import seedbed as sb
+from seedbed import cli
+
+COMMAND = [sys.executable, "-c", "from seedbed.cli import main; main()"]
+
+OWN = '''
+import functools
+import time
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+import seedbed as sb
+import helper
+
+def own(lr: float = 0.1, epochs: int = 2, sizes: tuple[int, ...] = (4,), flag: bool = False, pause: float = 0.0,
+        broken: int = -1) -> sb.Experiment:
+    """An experiment as users write it: with a module beside it, and no decorator."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(24, 3, generator=generator)
+    data = TensorDataset(x, (x.sum(1) > 0).long())
+
+    def model():
+        time.sleep(pause)
+        if torch.initial_seed() == broken:
+            raise RuntimeError("this seed is broken")
+        return nn.Sequential(nn.Linear(3, sizes[0]), nn.Tanh(), nn.Linear(sizes[0], helper.CLASSES))
+
+    return sb.Experiment(
+        name="own", model=model, data=sb.Data(train=data), loss=nn.CrossEntropyLoss(),
+        optimizer=functools.partial(torch.optim.SGD, lr=lr), batch_size=8, epochs=epochs,
+        metrics={"accuracy": sb.metrics.accuracy},
+    )
+
+NUMBER = 5
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "train.py").write_text(OWN)
+    (tmp_path / "helper.py").write_text("CLASSES = 2\n")
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    yield tmp_path
+    sys.path[:] = path
+    for name in ("helper", "seedbed_target_train", "train"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """Call the command in this process: (status, standard output, standard error)."""
+
+    def call(line: str) -> tuple[int, str, str]:
+        words = shlex.split(line)
+        if words[:1] == ["run"] and "--workers" not in words:
+            words += ["--workers", "0"]
+        monkeypatch.setattr(sys, "argv", ["seedbed", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def test_a_study_of_ones_own_file(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own -s 3,0:2 -p lr=0.2 --workers 2")
+    assert status == 0
+    lines = out.splitlines()
+    assert [
+        re.match(r"seed =\s+(\d+) \| train/accuracy = 0\.\d{4} \| train/loss = \d", line)[1] for line in lines[:3]
+    ] == [
+        "3",
+        "0",
+        "1",
+    ]
+    assert "own[lr=0.2]: 3 runs by the reference engine" in err
+    header, accuracy, loss, *notes = lines[4:]
+    assert header.split("\t") == ["score", "mean", "95 % CI of the mean", "sd", "median", "min", "max"]
+    assert accuracy.startswith("train/accuracy\t")
+    assert "(seed " in accuracy
+    assert loss.startswith("train/loss\t")
+    assert notes[0] == "n = 3 converged runs."
+    assert "they say nothing of other data" in notes[1]
+    assert seedbed("run train.py:own -s 0:4 -p lr=0.2")[2].startswith(
+        "own[lr=0.2]: 1 runs by the reference engine, 3 stored"
+    )
+
+
+def test_json_is_all_that_is_printed(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own -n 3 --json")
+    assert (status, err) == (0, "")
+    told = json.loads(out)
+    assert told["study"] == "own"
+    assert [run["seed"] for run in told["runs"]] == [0, 1, 2]
+    study = sb.load("own")
+    assert told["summary"]["train/accuracy"]["mean"] == study.summary("train/accuracy").mean
+    assert told["summary"]["train/loss"]["larger_is_better"] is False
+    assert json.loads(seedbed("show own --json")[1])["summary"] == told["summary"]
+
+
+def test_quiet_prints_the_lines_alone(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own -n 2 -q")
+    assert (status, len(out.splitlines()), err) == (0, 2, "")
+
+
+def test_many_runs_have_no_lines_unless_asked_for(seedbed) -> None:
+    assert "seed =" not in seedbed("run train.py:own -n 21")[1]
+    assert seedbed("run train.py:own -n 21 --lines")[1].count("seed =") == 21
+    assert "seed =" not in seedbed("run train.py:own -n 2 --no-lines")[1]
+
+
+def test_a_crossed_design_tells_which_roles_are_fixed(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own --init 0:2 --order 0:3")
+    assert status == 0
+    assert "a seed for each role; not given, and so 0: noise, split" in err
+    assert "Varied: init (2 seeds), order (3 seeds), noise fixed at 0, split fixed at 0." in out
+    assert len(sb.load("own")) == 6
+
+
+def test_studies_show_export_and_delete(seedbed, folder: Path) -> None:
+    seedbed("run train.py:own -n 3 --keep-weights all --curves")
+    seedbed("run train.py:own -n 2 -p 'sizes=8' --name wide")
+    names = [line.split("\t")[:2] for line in seedbed("studies")[1].splitlines()]
+    assert names == [["study", "runs"], ["own", "3"], ["wide", "2"]]
+    assert [each["name"] for each in json.loads(seedbed("studies --json")[1])] == ["own", "wide"]
+    shown = seedbed("show own --lines -s 1,2")[1]
+    assert shown.count("seed =") == 2
+    assert "n = 2 converged runs." in shown
+    rows = list(csv.DictReader(seedbed("export own")[1].splitlines()))
+    assert [row["seed"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[0]["train/loss"]) == sb.load("own")["train/loss"][0]
+    seedbed("export own --format jsonl -o own.jsonl")
+    assert [json.loads(line)["seed"] for line in (folder / "own.jsonl").read_text().splitlines()] == [0, 1, 2]
+    assert "3 files written" in seedbed("export own --weights kept")[2]
+    assert load_file(folder / "kept" / "seed=1.safetensors")["0.weight"].shape == (4, 3)
+    assert seedbed("export wide --weights kept")[0] == 2
+    assert seedbed("delete own -y") == (0, "", "own deleted, with 3 runs\n")
+    assert [each.name for each in sb.studies()] == ["wide"]
+
+
+def test_delete_asks(folder: Path, seedbed) -> None:
+    seedbed("run train.py:own -n 2")
+    for answer, left in (("n\n", 1), ("y\n", 0)):
+        done = subprocess.run([*COMMAND, "delete", "own"], input=answer, text=True, capture_output=True, check=False)
+        assert "Delete own with 2 runs from seedbed.db?" in done.stderr
+        assert len(sb.studies()) == left
+
+
+def test_failed_runs_end_with_status_one(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own -s 1:4 -p broken=2")
+    assert status == 1
+    assert "seed =    2 | failed: RuntimeError: this seed is broken" in out
+    assert "n = 2 converged runs; 1 failed, left out." in out
+    assert "1 of 3 runs failed; the first, seed 2: RuntimeError: this seed is broken" in err
+
+
+def test_diverged_runs_are_counted_apart(seedbed) -> None:
+    status, out, _ = seedbed("run train.py:own -n 2 -p lr=1e38")
+    assert status == 0
+    assert out.count("  diverged") == 2
+    assert "n = 0 converged runs; 2 diverged, counted apart." in out
+    assert json.loads(seedbed("show 'own[lr=1e+38]' --json")[1])["summary"]["train/loss"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run peple -n 2", "did you mean 'people'?"),
+        ("run nothing -n 2", "Ready ones are people, digits"),
+        ("run nofile.py:own -n 2", "there is no file nofile.py"),
+        ("run train.py:owm -n 2", "did you mean 'own'?"),
+        ("run train.py:NUMBER -n 2", "must be a function that returns a seedbed.Experiment"),
+        ("run train.py:sb -n 2", "must be a function"),
+        ("run no_such_package.module:x -n 2", "there is no module 'no_such_package.module'"),
+        ("run train.py:own -n 2 -p lrr=1", "did you mean 'lr'?"),
+        ("run train.py:own -n 2 -p lr=fast", "parameter lr must be a number, got 'fast'"),
+        ("run train.py:own -n 2 -p epochs=1.5", "parameter epochs must be a whole number, got '1.5'"),
+        ("run train.py:own -n 2 -p flag=perhaps", "parameter flag must be true or false"),
+        ("run train.py:own -n 2 -p lr", "-p takes NAME=VALUE, got 'lr'"),
+        ("run train.py:own -n 2 -p lr=1 -p lr=2", "parameter lr is given twice"),
+        ("run train.py:own -n 2 -p epochs=0", "epochs must be a whole number of at least 1, got 0"),
+        ("run train.py:own", "which seeds?"),
+        ("run train.py:own -n 0", "-n must be at least 1"),
+        ("run train.py:own -n 2 -s 1", "give the seeds once"),
+        ("run train.py:own -s 5:5", "holds no seed"),
+        ("run train.py:own -s=-1", "must be a whole number from 0"),
+        ("run train.py:own -s 4294967296", "from 0 to 4294967295"),
+        ("run train.py:own -s x", "'x' is neither a seed such as 7 nor a range"),
+        ("run train.py:own -s 0 --init 1", "a plain seed decides init, order and noise"),
+        ("run train.py:own -s 0 --split 1", "makes no split of its own"),
+        ("run train.py:own -n 2 --engine warp", "engine must be one of auto, reference; got 'warp'"),
+        ("run train.py:own -n 2 --workers -1", "workers must be a whole number of at least 0"),
+        ("run train.py:own -n 2 --store helper.py", "it is no SQLite database"),
+        ("run train.py:own -n 2 --store no/folder/x.db", "does not exist"),
+        ("run people -n 2 -p optimizer=lbfgs", "parameter optimizer must be one of sgd, adam"),
+        ("run people -n 2 -p hidden=10,a", "parameter hidden must be a whole number, got 'a'"),
+        ("run people -n 2 -p hidden=0", "hidden sizes must be at least 1"),
+        ("run people -n 2 -p batch_size=0", "batch_size must be a whole number of at least 1, got 0"),
+        ("run people -n 2 -p lr=-1", "lr must be above 0"),
+        ("run people -n 2 -p data=absent.txt", "absent.txt cannot be read: No such file"),
+        ("show own", "there is no store at seedbed.db"),
+        ("shwo own", "did you mean 'show'?"),
+        ("run train.py:own -n 2 --fast", "No such option"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence_and_writes_nothing(line: str, message: str, seedbed, folder: Path) -> None:
+    status, out, err = seedbed(line)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (folder / "seedbed.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("1 0.2 1 0 0 0.3 1\n1 0.2 1 0 0.3 1\n", "line 2: a row has 6 inputs and a class, 7 columns; got 6"),
+        ("1 0.2 1 0 0 0.3 1\n\n# why\n1 old 1 0 0 0.3 1\n", "line 4, column 2: 'old' is not a number"),
+        ("1 0.2 1 0 0 nan 1\n", "line 1, column 6: 'nan' is not a number"),
+        ("1 0.2 1 0 0 0.3 3\n", "line 1, column 7: a class is a whole number from 0 to 2, got 3"),
+        ("1 0.2 1 0 0 0.3 0.5\n", "a class is a whole number from 0 to 2, got 0.5"),
+        ("\n# nothing\n", "holds no rows"),
+        ("\xff\xfe", "is not text"),
+    ],
+)
+def test_a_bad_row_is_named(rows: str, message: str, seedbed, folder: Path) -> None:
+    (folder / "people.txt").write_bytes(rows.encode("latin-1"))
+    status, _, err = seedbed("run people -p data=people.txt -n 2")
+    assert status == 2
+    assert message in err
+    assert not (folder / "seedbed.db").exists()
+
+
+def test_an_identity_that_differs_is_refused_with_the_way_out(seedbed) -> None:
+    seedbed("run train.py:own -n 2 --name mine")
+    status, _, err = seedbed("run train.py:own -n 2 --name mine -p lr=0.5")
+    assert status == 2
+    assert "lr=0.1" in err
+    assert "lr=0.5" in err
+    assert "--name" in err
+    assert "seedbed delete 'mine'" in err
+
+
+def test_debug_shows_the_traceback(seedbed) -> None:
+    assert "Traceback" in seedbed("run peple -n 2 --debug")[2]
+
+
+def test_a_syntax_error_in_ones_file_is_told(seedbed, folder: Path) -> None:
+    (folder / "bad.py").write_text("def f(:\n")
+    assert "bad.py is no valid Python, line 1" in seedbed("run bad.py:f -n 2")[2]
+    (folder / "needs.py").write_text("import not_installed_anywhere\n")
+    assert "needs a module that is not installed: not_installed_anywhere" in seedbed("run needs.py:f -n 2")[2]
+
+
+def test_the_people_experiment_in_the_demonstrations_form(seedbed) -> None:
+    status, out, _ = seedbed(
+        "run people -s 1,0 -p epochs=3 -p hidden=4,4 -p optimizer=adam -p init=default -p batch_size=20"
+    )
+    assert status == 0
+    assert re.fullmatch(r"seed =    1 \| acc = 0\.\d{4}  \| loss = \d\.\d{4}", out.splitlines()[0])
+    assert "people[batch_size=20,epochs=3,hidden=4x4,init=default,optimizer=adam]" in seedbed("studies")[1]
+
+
+@pytest.mark.slow
+def test_the_demonstrations_six_seeds_to_the_digit(seedbed, demonstration: Path) -> None:
+    status, out, _ = seedbed(f"run people -p data={demonstration} -s 0,3,5,363,366,999 --engine reference --workers 2")
+    assert status == 0
+    assert out.splitlines()[:6] == [
+        "seed =    0 | acc = 0.8050  | loss = 0.2924",
+        "seed =    3 | acc = 0.7800  | loss = 0.3417",
+        "seed =    5 | acc = 0.8100  | loss = 0.2824",
+        "seed =  363 | acc = 0.8600  | loss = 0.2360",
+        "seed =  366 | acc = 0.6850  | loss = 0.3917",
+        "seed =  999 | acc = 0.8100  | loss = 0.2827",
+    ]
+
+
+def test_digits_have_a_split_of_their_own(seedbed) -> None:
+    status, out, _ = seedbed("run digits -s 0:2 --split 0:2 -p epochs=2")
+    assert status == 0
+    assert "and the split (2 splits)" in out
+    assert len(sb.load("digits[epochs=2]")) == 4
+    study = sb.load("digits[epochs=2]")
+    assert study.targets("test", 0).shape == (360,)
+    assert study.targets("test", 0).tolist() != study.targets("test", 1).tolist()
+
+
+def test_ctrl_c_keeps_what_is_done_and_tells_how_to_go_on(folder: Path) -> None:
+    line = "run train.py:own -s 0:400 -p pause=0.05 --workers 1"
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *shlex.split(line)], stdin=slave, stdout=slave, stderr=slave, start_new_session=True, close_fds=True
+    )
+    os.close(slave)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (folder / "seedbed.db").exists():
+        time.sleep(0.1)
+    while time.monotonic() < deadline and not sb.studies()[0].runs:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    shown = b""
+    try:
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    except OSError:  # the end of a terminal
+        pass
+    os.close(master)
+    assert process.wait(timeout=30) == 130
+    text = shown.decode()
+    assert "every finished run is kept" in text
+    assert f"seedbed {line}" in text
+    assert "Traceback" not in text
+    assert 0 < sb.studies()[0].runs < 400
+
+
+def test_a_closed_pipe_is_no_error(folder: Path, seedbed) -> None:
+    seedbed("run train.py:own -n 400 -p epochs=1 --no-examples")
+    export = shlex.join([*COMMAND, "export", "own[epochs=1]"])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{export} | head -1"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("seed,init,order")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_every_command_and_is_quick() -> None:
+    before = os.times()
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    after = os.times()
+    for name in ("run", "studies", "show", "export", "delete"):
+        assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    assert used < 3.0  # the promise is 0.3 s; a machine that is ten times slower still passes, loading torch does not
