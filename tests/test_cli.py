@@ -176,11 +176,11 @@ def test_failed_runs_end_with_status_one(seedbed) -> None:
 
 
 def test_diverged_runs_are_counted_apart(seedbed) -> None:
-    status, out, _ = seedbed("run train.py:own -n 2 -p lr=1e38")
+    status, out, _ = seedbed("run train.py:own -n 2 -p lr=inf")
     assert status == 0
     assert out.count("  diverged") == 2
     assert "n = 0 converged runs; 2 diverged, counted apart." in out
-    assert json.loads(seedbed("show 'own[lr=1e+38]' --json")[1])["summary"]["train/loss"]["mean"] is None
+    assert json.loads(seedbed("show 'own[lr=inf]' --json")[1])["summary"]["train/loss"]["mean"] is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_diverged_runs_are_counted_apart(seedbed) -> None:
         ("run train.py:own -n 0", "-n must be at least 1"),
         ("run train.py:own -n 2 -s 1", "give the seeds once"),
         ("run train.py:own -s 5:5", "holds no seed"),
-        ("run train.py:own -s=-1", "must be a whole number from 0"),
+        ("run train.py:own --seeds=-1", "must be a whole number from 0"),
         ("run train.py:own -s 4294967296", "from 0 to 4294967295"),
         ("run train.py:own -s x", "'x' is neither a seed such as 7 nor a range"),
         ("run train.py:own -s 0 --init 1", "a plain seed decides init, order and noise"),
@@ -307,6 +307,14 @@ def test_digits_have_a_split_of_their_own(seedbed) -> None:
     assert study.targets("test", 0).tolist() != study.targets("test", 1).tolist()
 
 
+def stored_runs() -> int:
+    """Runs in the store, which another process may be about to make."""
+    try:
+        return sum(each.runs for each in sb.studies())
+    except sb.StoreError:
+        return 0
+
+
 def test_ctrl_c_keeps_what_is_done_and_tells_how_to_go_on(folder: Path) -> None:
     line = "run train.py:own -s 0:400 -p pause=0.05 --workers 1"
     master, slave = pty.openpty()
@@ -315,9 +323,7 @@ def test_ctrl_c_keeps_what_is_done_and_tells_how_to_go_on(folder: Path) -> None:
     )
     os.close(slave)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (folder / "seedbed.db").exists():
-        time.sleep(0.1)
-    while time.monotonic() < deadline and not sb.studies()[0].runs:
+    while time.monotonic() < deadline and not stored_runs():
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     shown = b""
@@ -332,7 +338,7 @@ def test_ctrl_c_keeps_what_is_done_and_tells_how_to_go_on(folder: Path) -> None:
     assert "every finished run is kept" in text
     assert f"seedbed {line}" in text
     assert "Traceback" not in text
-    assert 0 < sb.studies()[0].runs < 400
+    assert 0 < stored_runs() < 400
 
 
 def test_a_closed_pipe_is_no_error(folder: Path, seedbed) -> None:
