@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ def digits(
         epochs: passes over the training rows.
         hidden: sizes of the hidden layers.
     """
-    if not lr > 0:
+    if not (math.isfinite(lr) and lr > 0):
         raise InputError(f"lr must be above 0, got {lr}")
     if any(size < 1 for size in hidden):
         raise InputError(f"hidden sizes must be at least 1, got {', '.join(map(str, hidden))}")

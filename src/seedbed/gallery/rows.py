@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from seedbed.errors import InputError
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 def read_rows(path: str | Path, *, inputs: int, classes: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Inputs [rows, inputs] and classes [rows] of a text file: columns apart by tabs or blanks, the class last.
@@ -21,7 +23,7 @@ def read_rows(path: str | Path, *, inputs: int, classes: int) -> tuple[NDArray[n
             and column are named.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
         raise InputError(f"the data file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -46,8 +48,8 @@ def _row(line: str, place: str, inputs: int, classes: int) -> list[float]:
             value = float(cell)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise InputError(f"{place}, column {column}: {cell!r} is not a number")
+        if not math.isfinite(value) or abs(value) > FLOAT32_MAX:  # it would become an infinity
+            raise InputError(f"{place}, column {column}: {cell!r} is not a number that float32 holds")
         row.append(value)
     if row[-1] != int(row[-1]) or not 0 <= row[-1] < classes:
         raise InputError(
