@@ -214,6 +214,13 @@ def larger_is_better(experiment: Experiment, score: str) -> bool:
     return what != "loss" and experiment.metric(what).larger_is_better
 
 
+def _differ(one: Any, other: Any) -> bool:
+    try:
+        return bool(one != other)
+    except (ValueError, RuntimeError):  # arrays and tensors are equal element by element
+        return True
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How an experiment was made, so that another process can make it again: a factory and its arguments."""
@@ -235,7 +242,7 @@ class Recipe:
             name = getattr(self.factory, "__name__", "the factory")
             raise InputError(f"{name} must return a seedbed.Experiment, got {type(made).__name__}")
         defaults = {n: p.default for n, p in inspect.signature(self.factory).parameters.items()}
-        given = {n: v for n, v in self.arguments.items() if defaults.get(n, inspect.Parameter.empty) != v}
+        given = {n: v for n, v in self.arguments.items() if n not in defaults or _differ(defaults[n], v)}
         experiment = dataclasses.replace(made, parameters=given)
         object.__setattr__(experiment, "recipe", self)
         return experiment

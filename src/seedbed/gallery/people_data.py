@@ -3,8 +3,8 @@
 Columns: sex (-1 or 1), age (years / 100), state (one of three, one-hot), income (dollars / 100,000), and the type of
 politics (0, 1 or 2) that a person leans to. No person is real. The type is drawn with probabilities that depend on the
 other columns; in one state the dependence is reversed. The constants were chosen so that a 6-(10-10)-3 network is
-right about four in five and its seeds differ visibly, as in the demonstration: a teaching aid, whose spread says nothing
-about any other data.
+right about four in five and its seeds differ visibly, as in the demonstration: a teaching aid, whose spread says
+nothing about any other data.
 
 Only ``Random.random`` is used, whose values Python keeps from version to version; so the same bytes come everywhere.
 """
