@@ -103,7 +103,7 @@ def test_a_study_of_ones_own_file(seedbed) -> None:
     assert notes[0] == "n = 3 converged runs."
     assert "they say nothing of other data" in notes[1]
     assert seedbed("run train.py:own -s 0:4 -p lr=0.2")[2].startswith(
-        "own[lr=0.2]: 1 runs by the reference engine, 3 stored"
+        "own[lr=0.2]: 1 run by the reference engine, 3 stored"
     )
 
 

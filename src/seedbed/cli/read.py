@@ -77,7 +77,7 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, lines: bool) 
     identity = loaded.identity
     console = Console()
     console.print(
-        f"{identity.name}: {len(loaded)} runs by the {identity.engine} engine on {identity.device}",
+        f"{identity.name}: {text.counted(len(loaded), 'run')} by the {identity.engine} engine on {identity.device}",
         highlight=False,
         markup=False,
         style="bold",

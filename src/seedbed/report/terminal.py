@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from seedbed.records import RunResult, Status
 from seedbed.report import text
@@ -26,7 +27,7 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Consol
     for position, column in enumerate(columns):
         drawn.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))  # not as markup: a study's name has brackets
     console.print(drawn)
 
 
@@ -58,7 +59,7 @@ class ProgressWatcher:
         if self._quiet or not pending:
             return
         stored = f", {len(study)} stored already" if len(study) else ""
-        self._print(f"{study.name}: {pending} runs by the {study.identity.engine} engine{stored}")
+        self._print(f"{study.name}: {text.counted(pending, 'run')} by the {study.identity.engine} engine{stored}")
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),

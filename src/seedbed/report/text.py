@@ -39,6 +39,11 @@ def fill(form: str, values: Mapping[str, Any]) -> str:
         ) from error
 
 
+def counted(count: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def number(value: float) -> str:
     """A statistic with four decimals; more where it is small."""
     if not math.isfinite(value):
@@ -52,7 +57,7 @@ def extreme(value: float, where: tuple[Assignment, ...]) -> str:
         return "-"
     shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
     more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
-    return f"{number(value)} (seed {shown}{more})"
+    return f"{number(value)} (seed{'s' if len(where) > 1 else ''} {shown}{more})"
 
 
 def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]]:
@@ -86,7 +91,7 @@ def summary_notes(study: Study) -> list[str]:
         sum(run.mixed for run in study.runs),
     )
     converged = len(study) - diverged - failed
-    ended = [f"n = {converged} converged runs"]
+    ended = [f"n = {counted(converged, 'converged run')}"]
     if diverged:
         ended.append(f"{diverged} diverged, counted apart")
     if failed:
