@@ -99,7 +99,8 @@ def run(
         engine: ``auto`` or an engine's name.
         store: a SQLite file, or a database URL.
         name: of the study; where not given, the experiment's name with its parameters that are not defaults.
-        workers: processes; the number of cores where not given; 0 computes in this process.
+        workers: processes; where not given as many as there are cores for (cores / threads); 0 computes in this
+            process.
         threads: torch's threads in each run; fixed at the study's first run.
         curves: keep every score after every so many epochs.
         keep_weights: of which of these runs the final weights are kept; best and worst by the primary score.
@@ -246,7 +247,7 @@ class _Session:
         if self._workers == 0:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return ProcessExecutor(min(blocks, self._workers or cores))
+        return ProcessExecutor(min(blocks, self._workers or max(1, cores // self._plan.identity.threads)))
 
     def _blocks(self, pending: Sequence[Assignment], size: int) -> Iterator[Sequence[Assignment]]:
         for start in range(0, len(pending), size):
