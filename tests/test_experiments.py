@@ -52,6 +52,8 @@ def made(**changes: object) -> sb.Experiment:
         ({"metrics": {"a/b": abs}}, "metric's name"),
         ({"metrics": {"a": 5}}, "must be callable"),
         ({"primary": "test/f1"}, "primary must be one of train/accuracy"),
+        ({"result_line": "acc = {accuracy}"}, "its fields are seed, train/accuracy"),
+        ({"result_line": "acc = {train/accuracy:d}"}, "cannot be filled in"),
         ({"drop_last": True, "batch_size": 48}, "leaves no batch of 47"),
     ],
 )

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load
+from torch import nn
+from torch.utils.data import Dataset
 
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import ReferenceEngine, Run
+from seedbed.fingerprint import hash_data
 from seedbed.records import Recording
 from seedbed.seeds import Assignment
-from tests.trainings import TRAININGS, Training
+from tests.trainings import TRAININGS, Training, rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import plain_roles
@@ -93,6 +96,48 @@ def test_equal_role_seeds_are_not_the_plain_seed() -> None:
     plain = weights_of(TRAININGS["sgd"], Assignment.plain(5), recording)
     roles = weights_of(TRAININGS["sgd"], Assignment.roles(5, 5, 5), recording)
     assert any(not torch.equal(plain[name], roles[name]) for name in plain)
+
+
+class OwnGenerator(Dataset):
+    """Augments from a generator of its own, whose state moves on as items are read."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(4)
+        self.tensors = rows().tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.tensors[0][row] + 0.1 * torch.randn(5, generator=self.generator), self.tensors[1][row]
+
+
+def test_each_run_starts_from_the_data_set_as_it_was_made() -> None:
+    training = replace(TRAININGS["sgd"], dataset=OwnGenerator)
+    expected = {seed: plain_script.train(seed, **training.plain_arguments()).state_dict() for seed in range(3)}
+    experiment = training.experiment()
+    hash_data(experiment.data)
+    trainer = ReferenceEngine().trainer(experiment, Recording(curve_stride=1, weights=True))
+    for result in trainer.train([Assignment.plain(seed) for seed in (2, 0, 1)]):
+        assert_same_bytes(load(result.weights), expected[result.assignment.seed])
+
+
+class CountingLoss(nn.CrossEntropyLoss):
+    """Weighs less at each call."""
+
+    calls = 0
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(output, target) / self.calls
+
+
+def test_each_run_starts_from_the_loss_as_it_was_made() -> None:
+    expected = plain_script.train(1, **replace(TRAININGS["sgd"], loss=CountingLoss()).plain_arguments()).state_dict()
+    experiment = replace(TRAININGS["sgd"], loss=CountingLoss()).experiment()
+    trainer = ReferenceEngine().trainer(experiment, Recording(curve_stride=1, weights=True))
+    _, result = trainer.train([Assignment.plain(0), Assignment.plain(1)])
+    assert_same_bytes(load(result.weights), expected)
 
 
 def test_lbfgs_is_trained_by_its_closure() -> None:

@@ -19,9 +19,11 @@ import seedbed as sb
 from seedbed import environment, runner
 from seedbed.fingerprint import hash_state
 from seedbed.records import RunResult, Status
+from seedbed.report import text
 from seedbed.study import Study
 from tests.trainings import TRAININGS, plain_net, rows
 
+SHARED = plain_net()
 EXPERIMENT = TRAININGS["dropout"].experiment()
 
 
@@ -348,6 +350,7 @@ def test_bad_arguments_write_nothing(options: dict, message: str, store: Path) -
     ("changes", "message"),
     [
         ({"metrics": {"odd": lambda outputs, targets: "high"}}, "metric 'odd' must return one number"),
+        ({"model": lambda: SHARED}, "must make a new module each time"),
         ({"model": lambda: 5}, r"must return a torch\.nn\.Module"),
         ({"model": lambda: nn.Linear(4, 3)}, "cannot be trained: RuntimeError"),
         ({"model": lambda: nn.Linear(5, 2)}, "cannot be trained: IndexError"),
@@ -364,6 +367,16 @@ def test_what_no_run_could_do_is_told_before_anything_is_written(changes: dict, 
     with pytest.raises(sb.InputError, match=message):
         run(store, range(2), replace(EXPERIMENT, **changes))
     assert not store.exists()
+
+
+def test_a_metric_that_is_nan_is_left_out_and_told(store: Path) -> None:
+    def odd(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        return float("nan") if torch.initial_seed() == 1 else 0.5
+
+    study = run(store, range(3), replace(EXPERIMENT, metrics={"odd": odd}))
+    assert study.count(Status.DONE) == 3
+    assert study.summary("test/odd").n == 2
+    assert "test/odd is NaN or infinite in 1 converged run, and left out there." in text.summary_notes(study)
 
 
 def test_rows_come_as_a_table(store: Path) -> None:

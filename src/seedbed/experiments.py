@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -190,10 +191,30 @@ def check_data(experiment: Experiment, data: Any) -> Data:
             f"drop_last with batch_size {experiment.batch_size} leaves no batch of {rows} training rows: "
             f"choose a smaller batch_size, or drop_last=False"
         )
-    if experiment.primary is not None and experiment.primary not in score_names(experiment, data):
-        known = ", ".join(score_names(experiment, data))
-        raise InputError(f"primary must be one of {known}; got {experiment.primary!r}")
+    names = score_names(experiment, data)
+    if experiment.primary is not None and experiment.primary not in names:
+        raise InputError(f"primary must be one of {', '.join(names)}; got {experiment.primary!r}")
+    if experiment.result_line is not None:
+        try:
+            experiment.result_line.format_map({"seed": "0", **dict.fromkeys(names, 0.0)})
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(
+                f"result_line {experiment.result_line!r} cannot be filled in ({type(error).__name__}: {error}); its "
+                f"fields are seed, {', '.join(names)}"
+            ) from error
     return data
+
+
+def fresh_copy(thing: Any) -> Any:
+    """A copy with a state of its own, of a dataset or loss that may change as it is used (a generator, a counter).
+
+    Each run of a script starts from the state as it was made; so does each run here. What cannot be copied, such as an
+    open file, is used as it is.
+    """
+    try:
+        return copy.deepcopy(thing)
+    except Exception:  # whatever the thing's own code raises
+        return thing
 
 
 def score_names(experiment: Experiment, data: Data) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedbed.experiments import Data, Experiment, score_names
+from seedbed.experiments import Data, Experiment, fresh_copy, score_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -167,7 +167,8 @@ def hash_dataset(dataset: Any) -> str:
 
     if type(dataset) is TensorDataset:  # the usual case, without reading row by row
         return hash_items(dataset.tensors)
-    return hash_items(dataset[row] for row in range(len(dataset)))
+    own = fresh_copy(dataset)  # reading may change it: training begins from what was made
+    return hash_items(own[row] for row in range(len(own)))
 
 
 def hash_items(items: Iterable[Any]) -> str:

@@ -83,7 +83,7 @@ def main() -> None:
         sys.stderr.close()  # the reader of a pipe, such as head, has seen enough
         status = DONE
     except Exception as error:
-        from seedbed.errors import SeedbedError
+        from seedbed.errors import SeedbedError, WorkerError
 
         if debug or not isinstance(error, SeedbedError):
             traceback.print_exc()
@@ -91,7 +91,8 @@ def main() -> None:
             click.echo(f"seedbed: {error}", err=True)
         else:
             click.echo("seedbed: this should not have happened; please report it with the lines above", err=True)
-        status = BAD_INPUT if isinstance(error, SeedbedError) else CANNOT_TELL
+        foreseen = isinstance(error, SeedbedError) and not isinstance(error, WorkerError)
+        status = BAD_INPUT if foreseen else CANNOT_TELL
     sys.exit(status if isinstance(status, int) else DONE)
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from seedbed import generators
 from seedbed.engines.batches import evaluation_batches, whole_tensors
 from seedbed.errors import InputError
-from seedbed.experiments import Data, Experiment
+from seedbed.experiments import Data, Experiment, fresh_copy
 from seedbed.fingerprint import hash_dataset
 from seedbed.records import EvaluationSet
 
@@ -77,7 +77,8 @@ class Evaluator:
 
     def _outputs(self, model: nn.Module, name: str) -> tuple[Any, Any]:
         each, outputs, targets = self._sets[name], [], []
-        for inputs, target in evaluation_batches(each.dataset, each.tensors, self._experiment.evaluation_batch_size):
+        dataset = each.dataset if each.tensors is not None else fresh_copy(each.dataset)
+        for inputs, target in evaluation_batches(dataset, each.tensors, self._experiment.evaluation_batch_size):
             outputs.append(model(*inputs))
             targets.append(target)
         if len(outputs) == 1:
@@ -90,7 +91,7 @@ class Evaluator:
         return torch.cat(outputs), torch.cat(targets)
 
     def _loss(self, outputs: Any, targets: Any) -> float:
-        loss = self._experiment.loss(outputs, targets)
+        loss = fresh_copy(self._experiment.loss)(outputs, targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             shown = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"loss must return a tensor of one element, got {shown}")

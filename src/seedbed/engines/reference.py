@@ -20,7 +20,7 @@ from seedbed.engines.batches import Batches, whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.protocol import Trainer
 from seedbed.errors import InputError
-from seedbed.experiments import Data, Experiment, check_data
+from seedbed.experiments import Data, Experiment, check_data, fresh_copy
 from seedbed.fingerprint import hash_state
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
@@ -102,10 +102,11 @@ class Run:
         self, experiment: Experiment, data: Data, tensors: tuple[Tensor, ...] | None, assignment: Assignment
     ) -> None:
         self._experiment = experiment
+        self._loss = fresh_copy(experiment.loss)
         generators.seed_all(assignment.init)
         self.model = make_model(experiment)
         self._batches = Batches(
-            data.train,
+            data.train if tensors is not None else fresh_copy(data.train),
             tensors,
             batch_size=experiment.batch_size,
             shuffle=experiment.shuffle,
@@ -142,7 +143,7 @@ class Run:
 
     def _gradient(self, inputs: tuple[Any, ...], target: Any) -> Tensor:
         self.optimizer.zero_grad()
-        loss = self._experiment.loss(self.model(*inputs), target)
+        loss = self._loss(self.model(*inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._experiment.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._experiment.clip_norm)
@@ -209,6 +210,13 @@ def check_runs(experiment: Experiment, data: Data) -> None:
     What a user's code raises here it would raise in every run.
     """
     with generators.seeded(0), _fast_path_off():
+        models = make_model(experiment), make_model(experiment)
+        shared = {id(p) for p in models[0].parameters()} & {id(p) for p in models[1].parameters()}
+        if shared:
+            raise InputError(
+                "model must make a new module each time it is called, but two calls gave modules with the same "
+                "parameters, so that each run would go on from the one before: make the module inside the function"
+            )
         run = Run(experiment, data, whole_tensors(data.train), Assignment.plain(0))
         Evaluator(experiment, data).examine(run.model)
         run.train_step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -96,7 +97,7 @@ class ProgressWatcher:
             self._bar = None
 
     def _count_in(self, status: Status, scores: Any) -> None:
-        if status is Status.DONE:
+        if status is Status.DONE and math.isfinite(scores[self._primary]):
             self._sum += scores[self._primary]
             self._count += 1
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from seedbed.errors import InputError
+import numpy as np
+
 from seedbed.records import Status
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
@@ -30,13 +31,7 @@ def run_line(study: Study, run: StoredRun) -> str:
 
 def fill(form: str, values: Mapping[str, Any]) -> str:
     """``form`` with its fields filled in, as of an f-string; a name may hold a slash."""
-    try:
-        return form.format_map(values)
-    except (KeyError, ValueError, IndexError) as error:
-        raise InputError(
-            f"result_line {form!r} cannot be filled in ({type(error).__name__}: {error}); its fields are "
-            f"{', '.join(values)}"
-        ) from error
+    return form.format_map(values)
 
 
 def counted(count: int, what: str) -> str:
@@ -98,8 +93,14 @@ def summary_notes(study: Study) -> list[str]:
         ended.append(f"{failed} failed, left out")
     if mixed:
         ended.append(f"{mixed} of another environment")
+    undefined = [
+        f"{score} is NaN or infinite in {counted(missing, 'converged run')}, and left out there."
+        for score in study.scores
+        if (missing := int((~np.isfinite(study[score])).sum()) - diverged - failed)
+    ]
     return [
         "; ".join(ended) + ".",
+        *undefined,
         f"Varied: {varied(study)}. Fixed: data, hyperparameters, threads a run ({study.identity.threads}). "
         f"Intervals are Student's t over seeds; they say nothing of other data.",
     ]
