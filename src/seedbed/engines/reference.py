@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -102,7 +102,7 @@ class Run:
         self, experiment: Experiment, data: Data, tensors: tuple[Tensor, ...] | None, assignment: Assignment
     ) -> None:
         self._experiment = experiment
-        self._loss = fresh_copy(experiment.loss)
+        self._loss: Callable[[Any, Any], Tensor] = fresh_copy(experiment.loss)
         generators.seed_all(assignment.init)
         self.model = make_model(experiment)
         self._batches = Batches(
