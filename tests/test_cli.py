@@ -283,7 +283,6 @@ def test_the_people_experiment_in_the_demonstrations_form(seedbed) -> None:
     assert "people[batch_size=20,epochs=3,hidden=4x4,init=default,optimizer=adam]" in seedbed("studies")[1]
 
 
-@pytest.mark.slow
 def test_the_demonstrations_six_seeds_to_the_digit(seedbed, demonstration: Path) -> None:
     status, out, _ = seedbed(f"run people -p data={demonstration} -s 0,3,5,363,366,999 --engine reference --workers 2")
     assert status == 0

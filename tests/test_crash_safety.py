@@ -109,11 +109,14 @@ def test_killed_around_a_commit(when: str, store: Path, uninterrupted: Study) ->
     assert len(done) == len(set(done))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_killed_at_random_moments(workers: int, store: Path, uninterrupted: Study) -> None:
-    rng = random.Random(workers)
+@pytest.mark.parametrize(
+    ("workers", "kills", "seed"),
+    [(0, 6, 0), (2, 6, 1), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
+)
+def test_killed_at_random_moments(workers: int, kills: int, seed: int, store: Path, uninterrupted: Study) -> None:
+    rng = random.Random(seed)
     done: list[str] = []
-    for _ in range(6):
+    for _ in range(kills):
         process = start(store, workers=workers)
         assert process.stdout is not None
         first = process.stdout.readline().strip()  # begun: from here on at random

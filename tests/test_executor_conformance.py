@@ -184,9 +184,11 @@ def test_a_worker_that_cannot_begin_is_told(executor: str) -> None:
     assert children() == before
 
 
-def slow() -> nn.Module:
-    time.sleep(60)
-    return plain_net()
+def endless() -> nn.Module:
+    """Busy for ever in the middle of a run, having left a mark."""
+    Path(os.environ["SEEDBED_TEST_MARKS"], str(os.getpid())).touch()
+    while True:
+        torch.ones(100, 100) @ torch.ones(100, 100)
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
@@ -196,17 +198,19 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "from tests.test_executor_conformance import *\n"
-        "experiment = replace(TRAININGS['sgd'], model=slow).experiment()\n"
+        "experiment = replace(TRAININGS['sgd'], model=endless).experiment()\n"
         "list(ProcessExecutor(2).run(task(experiment), blocks(4)))\n"
     )
     root = Path(__file__).parents[1]
-    parent = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)})
-    workers: list[psutil.Process] = []
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(root), "SEEDBED_TEST_MARKS": str(marks)}
+    parent = subprocess.Popen([sys.executable, script], env=environment)
     deadline = time.monotonic() + 60
-    while len(workers) < 2 and time.monotonic() < deadline:
+    while len(list(marks.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-        workers = psutil.Process(parent.pid).children()
-    assert len(workers) == 2
+    workers = psutil.Process(parent.pid).children()
+    assert {str(worker.pid) for worker in workers} == {mark.name for mark in marks.iterdir()}
     parent.kill()
     parent.wait()
     _, alive = psutil.wait_procs(workers, timeout=30)
