@@ -213,6 +213,47 @@ def test_each_split_has_data_of_its_own(store: Path) -> None:
     assert one.correct("test").mean(axis=1).tolist() == pytest.approx(one["test/accuracy"].tolist())
 
 
+def other_names(split: int) -> sb.Data:
+    data = split_rows(split)
+    return sb.Data(train=data.train, evaluate={f"test{split}": data.evaluate["test"]})
+
+
+def test_splits_with_other_evaluation_sets_are_refused(store: Path) -> None:
+    with pytest.raises(sb.InputError, match="split 1 has test1, another test0"):
+        run(store, sb.grid(seed=0, split=range(2)), replace(EXPERIMENT, data=other_names))
+    assert not store.exists()
+
+
+class Pair(nn.Module):
+    """Returns no tensor, and has a state of its own beside its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = plain_net()
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.inner(x)}
+
+    def get_extra_state(self) -> str:
+        return "extra"
+
+    def set_extra_state(self, state: str) -> None:
+        assert state == "extra"
+
+
+def pair_loss(output: dict[str, torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(output["logits"], target)
+
+
+def test_outputs_that_are_no_tensors_are_scored_and_not_recorded(store: Path) -> None:
+    experiment = replace(EXPERIMENT, model=Pair, loss=pair_loss, metrics={}, name="pair")
+    study = run(store, range(2), experiment, keep_weights="all")
+    assert study.scores == ("train/loss", "test/loss")
+    assert set(load(study.weights(0))) == {name for name, _ in Pair().named_parameters()}
+    run(store, range(2), experiment, watcher=(told := Told()))
+    assert told.computed == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -353,6 +394,7 @@ def test_bad_arguments_write_nothing(options: dict, message: str, store: Path) -
         ({"model": lambda: SHARED}, "must make a new module each time"),
         ({"model": lambda: 5}, r"must return a torch\.nn\.Module"),
         ({"model": lambda: nn.Linear(4, 3)}, "cannot be trained: RuntimeError"),
+        ({"loss": pair_loss}, r"cannot be trained: .*test_runs\.py, line \d+"),
         ({"model": lambda: nn.Linear(5, 2)}, "cannot be trained: IndexError"),
         ({"loss": nn.CrossEntropyLoss(reduction="none")}, "loss must return a tensor of one element"),
         ({"optimizer": lambda model: 5}, r"must return a torch\.optim\.Optimizer"),

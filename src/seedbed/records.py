@@ -57,7 +57,7 @@ class EvaluationSet:
         examples: how many.
         held_out: False where its rows are the training rows.
         classes: number of classes where runs predict classes, None where they predict values.
-        targets: what the data set holds, [examples, ...].
+        targets: what the data set holds, [examples, ...]; empty where predictions are no tensors, and not recorded.
     """
 
     name: str

@@ -21,6 +21,7 @@ from seedbed.seeds import Assignment, SeedsLike, as_assignments
 from seedbed.store import DEFAULT, StudyWriter, Wanted, load
 from seedbed.study import Study, StudyIdentity
 
+_HERE = os.path.dirname(__file__)
 KeepWeights = Literal["none", "best", "worst", "all"]
 
 
@@ -149,6 +150,11 @@ def _make_plan(
         for split in dict.fromkeys(assignment.split for assignment in assignments):
             data = make_data(experiment, split)
             first = first or data
+            if list(data.evaluate) != list(first.evaluate):
+                raise InputError(
+                    f"every split must have the same evaluation sets; split {split} has {', '.join(data.evaluate)}, "
+                    f"another {', '.join(first.evaluate)}"
+                )
             evaluator = Evaluator(experiment, data)
             splits[split] = (fingerprint.hash_data(data), evaluator.describe(make_model(experiment)))
         assert first is not None  # there is at least one assignment
@@ -183,7 +189,9 @@ class _blamed:  # noqa: N801 - a context manager, used as a word
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, SeedbedError):
-            place = traceback.extract_tb(error.__traceback__)[-1]
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [each for each in frames if "site-packages" not in each.filename and _HERE not in each.filename]
+            place = (own or frames)[-1]  # the user's own line, rather than where in torch it came out
             raise InputError(
                 f"{self._experiment.name} cannot be trained: {type(error).__name__}: {error} "
                 f"(raised in {place.filename}, line {place.lineno})"

@@ -63,6 +63,7 @@ class Evaluator:
         with _undisturbed(model), torch.no_grad():
             for name, each in self._sets.items():
                 outputs, targets = self._outputs(model, name)
+                recorded = isinstance(targets, Tensor) and self._recorded(outputs, targets) is not None
                 is_train = each.dataset is self._data.train or hash_dataset(each.dataset) == train_hash
                 described.append(
                     EvaluationSet(
@@ -70,7 +71,7 @@ class Evaluator:
                         examples=len(each.dataset),  # type: ignore[arg-type]
                         held_out=not is_train,
                         classes=self._classes(outputs, targets),
-                        targets=targets.cpu().numpy() if isinstance(targets, Tensor) else np.zeros(0),
+                        targets=targets.cpu().numpy() if recorded else np.zeros(0),
                     )
                 )
         return tuple(described)

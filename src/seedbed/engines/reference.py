@@ -244,4 +244,4 @@ def _safetensors(state: Mapping[str, Any]) -> bytes:
     from safetensors.torch import save
 
     # Tied weights share memory, which the format refuses: each name gets its own copy.
-    return save({name: value.detach().cpu().clone().contiguous() for name, value in state.items()})
+    return save({n: v.detach().cpu().clone().contiguous() for n, v in state.items() if isinstance(v, Tensor)})
