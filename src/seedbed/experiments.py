@@ -163,7 +163,7 @@ class Experiment:
     @property
     def study_name(self) -> str:
         """The experiment's name and its parameters that are not defaults: ``people[lr=0.02]``."""
-        given = ",".join(f"{name}={_written(value)}" for name, value in sorted(self.parameters.items()))
+        given = ",".join(f"{name}={written(value)}" for name, value in sorted(self.parameters.items()))
         return f"{self.name}[{given}]" if given else self.name
 
     def metric(self, name: str) -> Metric:
@@ -177,8 +177,15 @@ def _make_experiment(values: dict[str, Any]) -> Experiment:
     return Experiment(**values)
 
 
-def _written(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+def written(value: Any) -> str:
+    """A parameter's value in a study's name: the same text in every process."""
+    if isinstance(value, tuple | list):
+        return "x".join(map(written, value))
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    if isinstance(name, str):
+        return name
+    text = str(value)
+    return type(value).__qualname__ if " at 0x" in text else text
 
 
 def check_data(experiment: Experiment, data: Any) -> Data:

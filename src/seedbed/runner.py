@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from seedbed import engines, environment, fingerprint, generators
+from seedbed.blame import blamed
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.reference import check_runs, make_data, make_model, make_optimizer, make_scheduler
-from seedbed.errors import InputError, SeedbedError
-from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor, Task
-from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names
+from seedbed.errors import InputError, WorkerError
+from seedbed.executors import IN_WORKER, Executor, Output, ProcessExecutor, SerialExecutor, Task
+from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names, written
 from seedbed.records import EvaluationSet, Recording, RunResult, Status
 from seedbed.seeds import Assignment, SeedsLike, as_assignments
 from seedbed.store import DEFAULT, StudyWriter, Wanted, load
 from seedbed.study import Study, StudyIdentity
 
-_HERE = os.path.dirname(__file__)
 KeepWeights = Literal["none", "best", "worst", "all"]
 
 
@@ -104,7 +103,8 @@ def run(
             process.
         threads: torch's threads in each run; fixed at the study's first run.
         curves: keep every score after every so many epochs.
-        keep_weights: of which of these runs the final weights are kept; best and worst by the primary score.
+        keep_weights: whose final weights are kept: of ``all`` these runs, or of the ``best`` or ``worst`` run of the
+            whole study by the primary score.
         examples: keep what each run predicted for each example.
         mixed: add runs of another environment to the study, marked.
         watcher: told how it goes.
@@ -113,14 +113,12 @@ def run(
         InputError: the experiment or an argument cannot be used; nothing is stored then.
         IdentityError: the study of that name is of another experiment, data or environment.
         StoreError: the store cannot be used; what was committed stays.
-        WorkerError: a worker process could not be made ready.
+        WorkerError: a worker process could not be made ready, or a stored run could not be repeated.
     """
+    _check_arguments(experiment, store, name, workers, threads)
     recording = Recording(curve_stride=curves, examples=examples, weights=keep_weights != "none")
     if keep_weights not in get_args(KeepWeights):
         raise InputError(f"keep_weights must be one of {', '.join(get_args(KeepWeights))}; got {keep_weights!r}")
-    for what, value, least in (("workers", workers, 0), ("threads", threads, 1)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
     watcher = watcher or _Silent()
     plan = _make_plan(experiment, as_assignments(seeds, split), recording, engine, name, threads, keep_weights)
     with closing(StudyWriter(store, plan.identity, environment.capture(), mixed=mixed)) as writer:
@@ -130,6 +128,27 @@ def run(
             watcher.said(text)
         _Session(plan, writer, store, watcher, workers).compute()
     return load(plan.identity.name, store).select(plan.assignments)
+
+
+def _check_arguments(experiment: Any, store: Any, name: Any, workers: Any, threads: Any) -> None:
+    if IN_WORKER in os.environ:
+        raise InputError(
+            "seedbed.run was called inside a worker process: the module of the experiment calls it when it is "
+            "imported. Put that call under: if __name__ == '__main__':"
+        )
+    if not isinstance(experiment, Experiment):
+        called = callable(experiment) and not isinstance(experiment, type)
+        raise InputError(
+            f"run takes an Experiment, got {type(experiment).__name__}"
+            + (f": call it, {getattr(experiment, '__name__', 'factory')}()" if called else "")
+        )
+    if not isinstance(store, str | os.PathLike):
+        raise InputError(f"store must be a path or a database URL, got {store!r}")
+    if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
+        raise InputError(f"a study's name must be printable and not empty, got {name!r}")
+    for what, value, least in (("workers", workers, 0), ("threads", threads, 1)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
 
 
 def _make_plan(
@@ -142,10 +161,8 @@ def _make_plan(
     keep_weights: KeepWeights,
 ) -> _Plan:
     made = engines.make(engine)
-    if name is not None and (not name.strip() or not name.isprintable()):
-        raise InputError(f"a study's name must be printable and not empty, got {name!r}")
     splits: dict[int, tuple[str, tuple[EvaluationSet, ...]]] = {}
-    with _blamed(experiment), generators.seeded(0):
+    with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
         first: Data | None = None
         for split in dict.fromkeys(assignment.split for assignment in assignments):
             data = make_data(experiment, split)
@@ -165,7 +182,7 @@ def _make_plan(
     identity = StudyIdentity(
         name=name or experiment.study_name,
         experiment=experiment.name,
-        parameters={key: str(value) for key, value in experiment.parameters.items()},
+        parameters={key: written(value) for key, value in experiment.parameters.items()},
         fingerprint=taken,
         engine=made.name,
         engine_settings=dict(made.settings),
@@ -176,26 +193,6 @@ def _make_plan(
         result_line=experiment.result_line,
     )
     return _Plan(experiment, assignments, identity, splits, recording, keep_weights)
-
-
-class _blamed:  # noqa: N801 - a context manager, used as a word
-    """Tell an exception of the experiment's own code as an InputError: it would be raised in every run."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self._experiment = experiment
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, SeedbedError):
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [each for each in frames if "site-packages" not in each.filename and _HERE not in each.filename]
-            place = (own or frames)[-1]  # the user's own line, rather than where in torch it came out
-            raise InputError(
-                f"{self._experiment.name} cannot be trained: {type(error).__name__}: {error} "
-                f"(raised in {place.filename}, line {place.lineno})"
-            ) from error
 
 
 class _Session:
@@ -211,25 +208,31 @@ class _Session:
     ) -> None:
         self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
         self._workers = workers
-        self._order = {assignment: place for place, assignment in enumerate(plan.assignments)}
         self._leader: Assignment | None = None
-        self._leading = (math.inf, 0.0)
-        self._kept: set[Assignment] = set()  # whose weights were stored now, for leading
+        self._leading: tuple[float, tuple[Any, ...]] = (math.inf, ())
+        self._unmet: list[RunResult] = []  # repeated for what was not kept of them, and failed
 
     def compute(self) -> None:
         plan = self._plan
-        stored = load(plan.identity.name, self._store).select(plan.assignments)
+        whole = load(plan.identity.name, self._store)
         complete = self._writer.complete(plan.assignments, plan.wanted)
         pending = [each for each in plan.assignments if each.key not in complete]
-        self._watcher.begun(stored, len(pending))
+        self._watcher.begun(whole.select(plan.assignments), len(pending))
         if plan.keep_weights in ("best", "worst"):
-            for each in stored.runs:
-                if each.status is Status.DONE and each.assignment.key in complete:
+            for each in whole.runs:
+                if each.status is Status.DONE:
                     self._lead(each.assignment, each.scores[plan.identity.primary])
         self._run(pending)
-        leader = self._leader
-        if leader is not None and not self._writer.complete([leader], Wanted(weights=True)):
-            self._run([leader])  # it was stored before weights were asked for
+        if self._leader is not None:
+            if not self._writer.complete([self._leader], Wanted(weights=True)):
+                self._run([self._leader])  # it was stored before weights were asked for
+            self._writer.keep_only(self._leader, plan.keep_weights)
+        if self._unmet:
+            first = self._unmet[0]
+            raise WorkerError(
+                f"{len(self._unmet)} stored runs were repeated for curves, predictions or weights that had not been "
+                f"kept, and failed; they are stored as they were. The first, seed {first.assignment}: {first.error}"
+            )
 
     def _run(self, pending: Sequence[Assignment]) -> None:
         if not pending:
@@ -266,29 +269,22 @@ class _Session:
                 yield remaining
 
     def _keep(self, result: RunResult) -> None:
-        before = self._leader
         if self._plan.keep_weights in ("best", "worst"):
             leads = result.status is Status.DONE and self._lead(
                 result.assignment, result.scores[self._plan.identity.primary]
             )
-            if not leads and result.assignment != before:
-                result = _without_weights(result)
-        self._writer.add(result)
-        if result.weights is not None and result.assignment == self._leader:
-            self._kept.add(result.assignment)
-            if before in self._kept and before != self._leader:
-                self._writer.drop_weights(before)
+            if not leads and result.assignment != self._leader:
+                result = replace(result, weights=None)
+        if not self._writer.add(result, kept_for=self._plan.keep_weights):
+            self._unmet.append(result)
         self._watcher.finished(result)
 
     def _lead(self, assignment: Assignment, score: float) -> bool:
-        """Whether this run is the one to keep so far: the best or worst, of equals the one asked for first."""
+        """Whether this run is the best or worst so far; of equals the one whose seeds come first."""
         better = self._plan.identity.larger_is_better[self._plan.identity.primary]
         sign = -1.0 if better == (self._plan.keep_weights == "best") else 1.0
-        if not math.isfinite(score) or (sign * score, self._order[assignment]) >= self._leading:
+        place = (sign * score, assignment.place)
+        if not math.isfinite(score) or place >= self._leading:
             return False
-        self._leading, self._leader = (sign * score, self._order[assignment]), assignment
+        self._leading, self._leader = place, assignment
         return True
-
-
-def _without_weights(result: RunResult) -> RunResult:
-    return replace(result, weights=None)

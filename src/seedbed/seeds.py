@@ -78,6 +78,11 @@ class Assignment:
         text = f"init={self.init} order={self.order} noise={self.noise}" if self.seed is None else str(self.seed)
         return text + (f" split={self.split}" if self.split else "")
 
+    @property
+    def place(self) -> tuple[bool, int, int, int, int]:
+        """Where it stands among others: plain seeds first, then by each role's seed."""
+        return (not self.is_plain, self.init, self.order, self.noise, self.split)
+
     def __str__(self) -> str:
         return self.label
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import enum
 import importlib
@@ -10,10 +11,11 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from seedbed.blame import blamed
 from seedbed.errors import InputError
 from seedbed.experiments import Experiment, Recipe
 from seedbed.gallery import EXPERIMENTS
@@ -35,6 +37,8 @@ def find(target: str) -> Callable[..., Experiment]:
             )
         target = EXPERIMENTS[target]
     place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise InputError(f"a target is file.py:name or package.module:name, got {target!r}")
     module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
     factory = getattr(module, name, None)
     if factory is None:
@@ -58,7 +62,10 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment:
     decorated = find(target)
     factory = inspect.unwrap(decorated)
     signature = inspect.signature(factory)
-    hints = typing.get_type_hints(factory)
+    try:
+        hints = typing.get_type_hints(factory)
+    except (NameError, AttributeError):  # an annotation that only a type checker can read; defaults tell the types
+        hints = {}
     arguments: dict[str, Any] = {}
     for name, text in parameters.items():
         if name not in signature.parameters:
@@ -66,8 +73,8 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment:
             known = ", ".join(signature.parameters) or "none"
             raise InputError(
                 f"{target} has no parameter {name!r}"
-                + (f": did you mean {near[0]!r}?" if near else "")
-                + f" Its parameters are: {known}"
+                + (f": did you mean {near[0]!r}? " if near else ". ")
+                + f"Its parameters are: {known}"
             )
         default = signature.parameters[name].default
         guessed = str if default is None or default is inspect.Parameter.empty else type(default)
@@ -76,7 +83,8 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment:
         signature.bind(**arguments)
     except TypeError as error:
         raise InputError(f"{target}: {error}; give it with -p NAME=VALUE") from error
-    return Recipe(factory, arguments).build()
+    with blamed(f"{target} cannot be made"):
+        return Recipe(factory, arguments).build()
 
 
 def convert(name: str, text: str, kind: Any) -> Any:
@@ -91,10 +99,15 @@ def convert(name: str, text: str, kind: Any) -> Any:
             if str(allowed) == text:
                 return allowed
         raise InputError(f"parameter {name} must be one of {', '.join(map(str, get_args(kind)))}; got {text!r}")
-    if origin in (tuple, list):
-        inner = get_args(kind)[0]
-        values = [convert(name, part, inner) for part in text.strip("()[]").split(",") if part.strip()]
-        return tuple(values) if origin is tuple else values
+    if origin in (tuple, list) or kind in (tuple, list):
+        parts = [part.strip() for part in text.strip("()[]").split(",") if part.strip()]
+        inner = get_args(kind) or (str, ...)
+        if origin is tuple and inner[-1] is not ...:
+            if len(parts) != len(inner):
+                raise InputError(f"parameter {name} must be {len(inner)} values joined by commas, got {text!r}")
+            return tuple(convert(name, part, each) for part, each in zip(parts, inner, strict=True))
+        values = [convert(name, part, inner[0]) for part in parts]
+        return values if list in (origin, kind) else tuple(values)
     if kind is bool:
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if text.lower() not in words:
@@ -124,11 +137,24 @@ def _first_that_fits(name: str, text: str, kinds: list[Any]) -> Any:
     return convert(name, text, kinds[-1])
 
 
+@contextlib.contextmanager
+def _blamed_for_loading(what: str) -> Iterator[None]:
+    with blamed(what):
+        try:
+            yield
+        except (ModuleNotFoundError, SyntaxError) as error:
+            missing: Exception = error
+        else:
+            return
+    raise missing  # told in words of its own
+
+
 def _import(place: str) -> types.ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` finds modules of the folder it is called in
     try:
-        return importlib.import_module(place)
+        with _blamed_for_loading(f"{place} cannot be imported"):
+            return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
             raise InputError(f"there is no module {place!r}; a file is written {place}.py:name") from error
@@ -150,7 +176,8 @@ def _load_file(path: Path) -> types.ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)  # as Python does for a script, so that its neighbours can be imported
     try:
-        spec.loader.exec_module(module)
+        with _blamed_for_loading(f"{path} cannot be loaded"):
+            spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
         raise InputError(f"{path} needs a module that is not installed: {error.name}") from error
     except SyntaxError as error:

@@ -1,7 +1,7 @@
 """Where runs are computed: in this process, or in worker processes of this machine."""
 
-from seedbed.executors.processes import ProcessExecutor
+from seedbed.executors.processes import IN_WORKER, ProcessExecutor
 from seedbed.executors.protocol import Executor, Output, Task
 from seedbed.executors.serial import SerialExecutor
 
-__all__ = ["Executor", "Output", "ProcessExecutor", "SerialExecutor", "Task"]
+__all__ = ["IN_WORKER", "Executor", "Output", "ProcessExecutor", "SerialExecutor", "Task"]

@@ -22,6 +22,8 @@ from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
 
 TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing, such as too much memory
+IN_WORKER = "SEEDBED_IN_WORKER"  # set in the environment of workers
+LINES_REMEMBERED = 10_000  # of what runs print, so that a line is told once
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -102,12 +104,12 @@ class _Pool:
         reading, writing = os.pipe()
         number = str(self._threads)
         process = subprocess.Popen(
-            [sys.executable, "-m", "seedbed.executors.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "seedbed.executors.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,
             pass_fds=(theirs.fileno(),),
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1", IN_WORKER: "1"},
             start_new_session=True,  # Ctrl-C in a terminal is for the parent alone, which then ends its workers
         )
         theirs.close()
@@ -156,7 +158,8 @@ class _Pool:
         for line in lines:
             text = line.decode(errors="replace")
             if text not in self._printed:  # every worker, and every run, prints the same warnings
-                self._printed.add(text)
+                if len(self._printed) < LINES_REMEMBERED:
+                    self._printed.add(text)
                 yield Output(text)
 
     def _lost(self, worker: _Worker) -> Iterator[RunResult | Output]:

@@ -81,7 +81,8 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
             raise StoreError(_no_study(connection, name, os.fspath(store)))
-        runs = tuple(sorted(_runs(connection, row.id), key=_in_order))
+        names = [name for name, _ in row.larger_is_better]
+        runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
         used = {row.environment, *(run.environment for run in runs)}
         environments = {
             each.hash: Environment(each.identity, each.details)
@@ -95,11 +96,6 @@ def _no_study(connection: Connection, name: str, where: str) -> str:
     names = list(connection.scalars(sa.select(schema.studies.c.name).order_by(schema.studies.c.name)))
     near = difflib.get_close_matches(name, names, 3, 0.3) or [n for n in names if n.startswith(name)] or names[:5]
     return f"{where} has no study {name!r}" + (f"; it has {', '.join(map(repr, near))}" if near else "")
-
-
-def _in_order(run: StoredRun) -> tuple[Any, ...]:
-    each = run.assignment
-    return (not each.is_plain, each.init, each.order, each.noise, each.split)
 
 
 def _identity(row: Any) -> StudyIdentity:
@@ -118,7 +114,7 @@ def _identity(row: Any) -> StudyIdentity:
     )
 
 
-def _runs(connection: Connection, study_id: int) -> Iterator[StoredRun]:
+def _runs(connection: Connection, study_id: int, names: list[str]) -> Iterator[StoredRun]:
     r, s = schema.runs.c, schema.scores.c
     scores: dict[int, dict[str, float]] = {}
     query = sa.select(s.run_id, s.name, s.value).join_from(schema.scores, schema.runs).where(r.study_id == study_id)
@@ -130,7 +126,7 @@ def _runs(connection: Connection, study_id: int) -> Iterator[StoredRun]:
         yield StoredRun(
             assignment=Assignment.from_key(row.assignment),
             status=Status(row.status),
-            scores=scores.get(row.id, {}),
+            scores={name: scores[row.id][name] for name in names if name in scores.get(row.id, {})},
             weights_hash=row.weights_hash,
             wall_seconds=row.wall_seconds,
             environment=row.environment,
