@@ -6,9 +6,11 @@ comment changes it too.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
+import os
 import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -63,19 +65,29 @@ def take(experiment: Experiment, data: Data, model: nn.Module, optimizer: Any, s
         "drop_last": experiment.drop_last,
         "clip_norm": experiment.clip_norm,
         "clip_value": experiment.clip_value,
+        "model": describe(experiment.model),
         "loss": describe(experiment.loss),
         "optimizer": _optimizer(model, optimizer),
         "scheduler": None if scheduler is None else f"{describe(scheduler)} by {experiment.step_scheduler}",
         "scores": list(score_names(experiment, data)),
         "evaluation_batch_size": experiment.evaluation_batch_size,
         "own_split": not isinstance(experiment.data, Data),
+        **{f"module {name or 'itself'}": _module(module) for name, module in model.named_modules()},
+        # A file may be moved: what it holds is known by the hash of the data.
+        **{f"parameter {n}": describe(v) for n, v in experiment.parameters.items() if not isinstance(v, os.PathLike)},
     }
     shapes = {
-        name: f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+        name: f"{str(value.dtype).removeprefix('torch.')}{_shape(value)}"
         for name, value in model.state_dict().items()
         if hasattr(value, "dtype")
     }
     return Fingerprint(settings, shapes, _source(experiment, data, model))
+
+
+def _shape(value: Tensor) -> str:
+    from torch.nn.parameter import UninitializedTensorMixin
+
+    return "[not known yet]" if isinstance(value, UninitializedTensorMixin) else str(list(value.shape))
 
 
 def _optimizer(model: nn.Module, optimizer: Any) -> str:
@@ -88,6 +100,30 @@ def _optimizer(model: nn.Module, optimizer: Any) -> str:
         )  # fmt: skip
         groups.append(f"({options}){held}")
     return type(optimizer).__name__ + "; ".join(groups)
+
+
+def _module(module: nn.Module) -> str:
+    """A module's class and options, such as a dropout's share, without what its parameters hold."""
+    from torch import Tensor
+
+    options = {
+        name: f"tensor{list(value.shape)}" if isinstance(value, Tensor) else describe(value)
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name != "training"
+    }
+    shown = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
+    return f"{type(module).__qualname__}({shown})"
+
+
+def _closure(function: Any) -> str:
+    """The simple values that a function was made with, such as the gamma of ``lambda epoch: gamma ** epoch``."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    held: dict[str, Any] = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=True):
+        with contextlib.suppress(ValueError):  # a cell that is still empty
+            held[name] = cell.cell_contents
+    simple = {n: v for n, v in held.items() if isinstance(v, bool | int | float | str | tuple) or v is None}
+    return "{" + ", ".join(f"{n}={describe(v)}" for n, v in simple.items()) + "}" if simple else ""
 
 
 def describe(thing: Any) -> str:
@@ -106,7 +142,7 @@ def describe(thing: Any) -> str:
     if isinstance(thing, Mapping):
         return "{" + ", ".join(f"{describe(k)}: {describe(v)}" for k, v in thing.items()) + "}"
     if inspect.isclass(thing) or inspect.isroutine(thing):
-        return str(getattr(thing, "__qualname__", thing.__class__.__qualname__))
+        return str(getattr(thing, "__qualname__", thing.__class__.__qualname__)) + _closure(thing)
     values = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
     for inner in ("_parameters", "_buffers", "_modules"):  # of an nn.Module, such as a loss with class weights
         values |= values.get(inner) or {}

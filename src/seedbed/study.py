@@ -149,6 +149,20 @@ class Study:
         """The same study, of these runs alone and in this order; those that are not stored are left out."""
         return replace(self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key))
 
+    def filter(self, seeds: SeedsLike | None = None, splits: SeedsLike | None = None) -> Study:
+        """The same study, of the runs with these plain seeds (of any split), or these split seeds, or both."""
+        plain = None if seeds is None else {each.seed for each in as_assignments(seeds)}
+        chosen = None if splits is None else {each.seed for each in as_assignments(splits)}
+        return replace(
+            self,
+            runs=tuple(
+                run
+                for run in self.runs
+                if (plain is None or (run.assignment.is_plain and run.assignment.seed in plain))
+                and (chosen is None or run.assignment.split in chosen)
+            ),
+        )
+
     def run(self, seed: int | Assignment) -> StoredRun:
         """One run."""
         key = as_assignments(seed)[0].key
@@ -219,7 +233,10 @@ class Study:
                 f"{self.name} has no predictions on {evaluation_set!r} for {len(missing)} of {len(self)} runs "
                 f"(the first: {missing[0]})"
             )
-        return np.stack([stored[run.assignment.key] for run in self.runs])
+        found = [stored[run.assignment.key] for run in self.runs]
+        if len({each.shape for each in found}) > 1:
+            raise InputError(f"runs of different splits have {evaluation_set!r} of different sizes: choose one split")
+        return np.stack(found)
 
     def targets(self, evaluation_set: str, split: int = 0) -> NDArray[Any]:
         """What the data set holds for each example [examples, ...]."""

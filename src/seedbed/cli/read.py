@@ -6,9 +6,8 @@ import csv
 import json
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -59,14 +58,15 @@ def studies(store: str, as_json: bool) -> int:
 @store_option
 @json_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
+@click.option("--split", help="Only these split seeds.")
 @click.option("--lines/--no-lines", default=False, help="A line for each run too.")
-def show(study: str, store: str, as_json: bool, seeds: str | None, lines: bool) -> int:
+def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | None, lines: bool) -> int:
     """Show a study: a summary of every score over its runs."""
     from rich.console import Console
 
     from seedbed.report import terminal, text
 
-    loaded = _load(study, store, seeds)
+    loaded = _load(study, store, seeds, split)
     if as_json:
         print(json.dumps(text.as_json(loaded), indent=1))
         return DONE
@@ -91,24 +91,41 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, lines: bool) 
 @click.argument("study")
 @store_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
+@click.option("--split", help="Only these split seeds.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; the terminal if absent.")
 @click.option("--weights", "folder", type=click.Path(file_okay=False, path_type=Path),
               help="Write the kept weights into this folder instead, a safetensors file a run.")  # fmt: skip
-def export(study: str, store: str, seeds: str | None, form: str, output: Path | None, folder: Path | None) -> int:
+def export(
+    study: str, store: str, seeds: str | None, split: str | None, form: str, output: Path | None, folder: Path | None
+) -> int:
     """Write a study's runs, one a line, as CSV or JSON lines; or its kept weights."""
     from seedbed.errors import InputError
 
-    loaded = _load(study, store, seeds)
+    loaded = _load(study, store, seeds, split)
     try:
         if folder is not None:
             click.echo(f"{_write_weights(loaded, folder)} files written to {folder}", err=True)
             return DONE
-        with nullcontext(sys.stdout) if output is None else output.open("w", newline="", encoding="utf-8") as file:
-            _write_rows(loaded, form, file)
+        if output is None:
+            _write_rows(loaded, form, sys.stdout)
+        else:
+            _write_file(loaded, form, output, store)
     except OSError as error:
         raise InputError(f"{error.filename} cannot be written: {error.strerror}") from error
     return DONE
+
+
+def _write_file(study: Study, form: str, output: Path, store: str) -> None:
+    """Write beside the file and rename: an export that fails leaves the old one as it was."""
+    from seedbed.errors import InputError
+
+    if output.resolve() in {Path(f"{store}{end}").resolve() for end in ("", "-wal", "-shm", "-journal")}:
+        raise InputError(f"{output} is the store itself: choose another file to export to")
+    beside = output.with_name(f"{output.name}.part")
+    with beside.open("w", newline="", encoding="utf-8") as file:
+        _write_rows(study, form, file)
+    beside.replace(output)
 
 
 def _write_rows(study: Study, form: str, file: TextIO) -> None:
@@ -147,7 +164,7 @@ def delete(study: str, store: str, yes: bool) -> int:
     """Delete a study with all its runs."""
     from seedbed.store import delete as delete_study
 
-    loaded = _load(study, store, None)
+    loaded = _load(study, store, None, None)
     if not yes:
         click.confirm(f"Delete {loaded.name} with {len(loaded)} runs from {store}?", abort=True, err=True)
     count = delete_study(study, store)
@@ -155,13 +172,11 @@ def delete(study: str, store: str, yes: bool) -> int:
     return DONE
 
 
-def _load(name: str, store: str, seeds: str | None) -> Any:
+def _load(name: str, store: str, seeds: str | None, split: str | None) -> Study:
     from seedbed.errors import InputError
     from seedbed.store import load
 
-    study = load(name, store)
-    if seeds is not None:
-        study = study.select(seeds)
-        if not len(study):
-            raise InputError(f"{name} has no run of the seeds {seeds}")
+    study = load(name, store).filter(seeds, split)
+    if not len(study) and (seeds is not None or split is not None):
+        raise InputError(f"{name} has no run of the seeds {seeds or 'of any value'}, split {split or 'any'}")
     return study

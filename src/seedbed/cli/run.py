@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from typing import Any
 
 import click
 
 from seedbed.cli import DONE, NO
 from seedbed.errors import InputError
+
+
+class _Stride(click.ParamType):
+    """A number of epochs; a word that follows by mistake is told for what it is."""
+
+    name = "stride"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"it takes a number of epochs, and read {value!r} as one: put it last, or write --curves=1")
+
 
 LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 
@@ -30,7 +43,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")
-@click.option("--curves", type=int, is_flag=False, flag_value=1, metavar="[STRIDE]",
+@click.option("--curves", type=_Stride(), is_flag=False, flag_value=1, metavar="[STRIDE]",
               help="Keep every score after every epoch, or every STRIDE epochs.")  # fmt: skip
 @click.option("--keep-weights", type=click.Choice(["none", "best", "worst", "all"]), default="none", show_default=True,
               help="Whose final weights are kept.")  # fmt: skip
@@ -71,7 +84,11 @@ def run(
     from seedbed.report import terminal, text
 
     errors = Console(stderr=True)
-    with closing(terminal.ProgressWatcher(errors, quiet=quiet or as_json)) as watcher, warnings.catch_warnings():
+    with (
+        closing(terminal.ProgressWatcher(errors, quiet=quiet or as_json)) as watcher,
+        warnings.catch_warnings(),
+        redirect_stdout(sys.stderr),  # what the experiment's own code prints is no result
+    ):
         warnings.showwarning = lambda message, *_args, **_kwargs: watcher.said(f"warning: {message}")
         experiment = targets.build(target, parameters)
         if any(not each.is_plain for each in assignments) and not quiet:

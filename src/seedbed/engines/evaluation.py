@@ -45,9 +45,9 @@ class Evaluator:
         """The scores, and what was predicted for each example of each set: classes, or values."""
         scores: dict[str, float] = {}
         predictions: dict[str, NDArray[Any]] = {}
-        with _undisturbed(model), torch.no_grad():
+        with _undisturbed(model) as own, torch.no_grad():
             for name in self._sets:
-                outputs, targets = self._outputs(model, name)
+                outputs, targets = self._outputs(own, name)
                 for metric in self._experiment.metrics:
                     scores[f"{name}/{metric}"] = self._experiment.metric(metric)(outputs, targets)
                 scores[f"{name}/loss"] = self._loss(outputs, targets)
@@ -60,9 +60,9 @@ class Evaluator:
         """What a study stores of each evaluation set. ``model`` is any model of the experiment."""
         described = []
         train_hash = hash_dataset(self._data.train)
-        with _undisturbed(model), torch.no_grad():
+        with _undisturbed(model) as own, torch.no_grad():
             for name, each in self._sets.items():
-                outputs, targets = self._outputs(model, name)
+                outputs, targets = self._outputs(own, name)
                 recorded = isinstance(targets, Tensor) and self._recorded(outputs, targets) is not None
                 is_train = each.dataset is self._data.train or hash_dataset(each.dataset) == train_hash
                 described.append(
@@ -71,7 +71,7 @@ class Evaluator:
                         examples=len(each.dataset),  # type: ignore[arg-type]
                         held_out=not is_train,
                         classes=self._classes(outputs, targets),
-                        targets=targets.cpu().numpy() if recorded else np.zeros(0),
+                        targets=_as_array(targets) if recorded else np.zeros(0),
                     )
                 )
         return tuple(described)
@@ -122,18 +122,26 @@ class Evaluator:
         return outputs.float() if isinstance(outputs, Tensor) else None
 
 
+def _as_array(targets: Tensor) -> NDArray[Any]:
+    plain = targets.cpu()
+    return plain.float().numpy() if plain.dtype in (torch.bfloat16, torch.float16) else plain.numpy()
+
+
 @contextlib.contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with generators, modes and buffers put back afterwards."""
-    modes = {module: module.training for module in model.modules()}  # each its own: parts may be frozen
-    buffers: Mapping[str, Tensor] = {name: buffer.clone() for name, buffer in model.named_buffers()}
+def _undisturbed(model: nn.Module) -> Iterator[nn.Module]:
+    """A model to evaluate: a copy, so that no counter or buffer of the one in training moves; generators put back.
+
+    A model that cannot be copied is evaluated itself, with its modes and buffers put back afterwards.
+    """
+    own = fresh_copy(model)
+    modes = {module: module.training for module in own.modules()}  # each its own: parts may be frozen
+    buffers: Mapping[str, Tensor] = {} if own is not model else {n: b.clone() for n, b in own.named_buffers()}
     with generators.preserved():
         try:
-            model.eval()
-            yield
+            own.eval()
+            yield own
         finally:
             for module, training in modes.items():
                 module.training = training
-            for name, buffer in model.named_buffers():
-                if name in buffers and not torch.equal(buffer, buffers[name]):
-                    buffer.copy_(buffers[name])
+            for name, before in buffers.items():
+                own.get_buffer(name).copy_(before)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 from torch.optim import Optimizer
 
 from seedbed import generators
@@ -84,7 +85,7 @@ class ReferenceTrainer:
             state = run.model.state_dict()
             return RunResult(
                 assignment,
-                Status.DIVERGED if _has_diverged(scores, state) else Status.DONE,
+                Status.DIVERGED if _has_diverged(scores, state, run.never_finite) else Status.DONE,
                 scores=scores,
                 weights_hash=hash_state(state),
                 wall_seconds=time.perf_counter() - start,
@@ -117,6 +118,8 @@ class Run:
         self.scheduler = make_scheduler(experiment, self.optimizer)
         # LBFGS evaluates the loss as often as it likes, and so takes a closure.
         self._needs_closure = isinstance(self.optimizer, torch.optim.LBFGS)
+        # A buffer may hold infinities by design, such as the mask of causal attention.
+        self.never_finite = {name for name, buffer in self.model.named_buffers() if not _is_finite(buffer)}
         if not assignment.is_plain:
             generators.seed_all(assignment.noise)
 
@@ -130,9 +133,12 @@ class Run:
         if self.scheduler is not None and not by_batch:
             self.scheduler.step()
 
-    def train_step(self) -> None:
-        """One step on the first batch of an epoch."""
-        self._step(*next(self._batches.epoch()))
+    def try_steps(self, smallest: int) -> None:
+        """One step on the first batch of an epoch, and one on as few of its rows as the last batch will have."""
+        inputs, target = next(self._batches.epoch())
+        self._step(inputs, target)
+        if smallest and all(isinstance(part, Tensor) for part in (*inputs, target)):
+            self._step(tuple(part[:smallest] for part in inputs), target[:smallest])
 
     def _step(self, inputs: tuple[Any, ...], target: Any) -> None:
         if self._needs_closure:
@@ -219,7 +225,8 @@ def check_runs(experiment: Experiment, data: Data) -> None:
             )
         run = Run(experiment, data, whole_tensors(data.train), Assignment.plain(0))
         Evaluator(experiment, data).examine(run.model)
-        run.train_step()
+        rows = len(data.train)  # type: ignore[arg-type]
+        run.try_steps(0 if experiment.drop_last else rows % experiment.batch_size)
 
 
 @contextlib.contextmanager
@@ -233,11 +240,14 @@ def _fast_path_off() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any]) -> bool:
+def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any], never_finite: set[str]) -> bool:
     losses = (value for name, value in scores.items() if name.endswith("/loss"))
-    return not all(map(math.isfinite, losses)) or not all(
-        bool(torch.isfinite(value).all()) for value in state.values() if isinstance(value, Tensor)
-    )
+    watched = (v for n, v in state.items() if isinstance(v, Tensor) and n not in never_finite)
+    return not all(map(math.isfinite, losses)) or not all(map(_is_finite, watched))
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return isinstance(tensor, UninitializedTensorMixin) or bool(torch.isfinite(tensor).all())
 
 
 def _safetensors(state: Mapping[str, Any]) -> bytes:

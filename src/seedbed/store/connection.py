@@ -31,6 +31,8 @@ def connect(location: str | os.PathLike[str], *, create: bool) -> Engine:
         StoreError: it does not exist and may not be created, is no database, is of another program, or is newer.
     """
     text = os.fspath(location)
+    if not text or text == ":memory:":
+        raise StoreError(f"a store is a file or a database that stays, such as seedbed.db; got {text!r}")
     path = None if "://" in text else Path(text)
     if path is not None:
         _check_file(path, create)

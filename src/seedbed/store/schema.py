@@ -48,6 +48,8 @@ studies = Table(
     Column("result_line", Text),
     Column("environment", ForeignKey("seedbed_environments.hash"), nullable=False),
     Column("created", Float, nullable=False),  # seconds since 1970
+    Column("marker", String(32), nullable=False),  # drawn anew when a study is made: a writer knows its own by it
+    sqlite_autoincrement=True,  # the number of a deleted study is never given to another
 )
 
 # One row for each split of a study: the hash of its data, which every process must find again.
@@ -90,6 +92,7 @@ runs = Table(
     Column("has_examples", Boolean, nullable=False),
     Column("error", Text),
     UniqueConstraint("study_id", "assignment"),
+    sqlite_autoincrement=True,
 )
 
 # A value that is NaN is stored as NULL: SQLite has no NaN.
@@ -123,4 +126,5 @@ weights = Table(
     metadata,
     Column("run_id", ForeignKey("seedbed_runs.id", ondelete="CASCADE"), primary_key=True),
     Column("safetensors", LargeBinary, nullable=False),
+    Column("kept_for", String(8), nullable=False),  # all, best or worst
 )

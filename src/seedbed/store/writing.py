@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,22 +63,27 @@ class StudyWriter:
         self._classes: dict[tuple[int, str], int | None] = {}
         self.warnings: list[str] = []
         with explained(self._where), writing(self._engine) as connection:
-            insert_ignore(
-                connection,
-                schema.environments,
-                [{
-                    "hash": environment.hash,
-                    "identity": dict(environment.identity),
-                    "details": dict(environment.details),
-                }],
-            )  # fmt: skip
-            insert_ignore(connection, schema.studies, [_study_row(identity, environment)])
-            row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == identity.name)).one()
+            insert_ignore(connection, schema.environments, [_environment_row(environment)])
+            query = sa.select(schema.studies).where(schema.studies.c.name == identity.name)
+            stored = connection.execute(query).one_or_none()
+            if stored is not None and not _count_runs(connection, stored.id):
+                # Nothing stands under the name but an attempt that came to nothing: it holds nobody to it.
+                _delete_study(connection, stored.id)
+                stored = None
+            if stored is None:
+                connection.execute(sa.insert(schema.studies), [_study_row(identity, environment)])
+            row = connection.execute(query).one()
             self._id: int = row.id
+            self._marker: str = row.marker
             self._check_identity(row, identity)
             self._mixed = row.environment != environment.hash
             if self._mixed:
                 self._check_environment(connection, row.environment, environment, mixed)
+            connection.execute(  # what is shown of a study, and no part of its identity
+                sa.update(schema.studies)
+                .where(schema.studies.c.id == self._id)
+                .values(primary_score=identity.primary, result_line=identity.result_line)
+            )
 
     def close(self) -> None:
         """Let the database go."""
@@ -159,14 +165,18 @@ class StudyWriter:
             insert_ignore(connection, schema.evaluation_sets, rows)
 
     def complete(self, assignments: Iterable[Assignment], wanted: Wanted) -> set[str]:
-        """Keys of those assignments whose runs are stored with all that is wanted; failed runs are not."""
+        """Keys of those assignments whose runs are stored with all that is wanted; failed runs are not.
+
+        Runs of another environment cannot be repeated in this one with the same bits, and count as complete.
+        """
         keys = [each.key for each in assignments]
         found: set[str] = set()
         runs = schema.runs.c
+        columns = (runs.assignment, runs.environment, runs.curve_epochs, runs.has_examples, schema.weights.c.run_id)
         with explained(self._where), self._engine.connect() as connection:
             for start in range(0, len(keys), KEYS_A_QUERY):
                 query = (
-                    sa.select(runs.assignment, runs.curve_epochs, runs.has_examples, schema.weights.c.run_id)
+                    sa.select(*columns)
                     .join_from(schema.runs, schema.weights, isouter=True)
                     .where(
                         runs.study_id == self._id,
@@ -174,22 +184,33 @@ class StudyWriter:
                         runs.assignment.in_(keys[start : start + KEYS_A_QUERY]),
                     )
                 )
-                for key, curve_epochs, has_examples, weights in connection.execute(query):
-                    if (
+                for key, environment, curve_epochs, has_examples, weights in connection.execute(query):
+                    has_all = (
                         set(wanted.curve_epochs) <= set(curve_epochs)
                         and (has_examples or not wanted.examples)
                         and (weights is not None or not wanted.weights)
-                    ):
+                    )
+                    if has_all or environment != self._environment:
                         found.add(key)
         return found
 
-    def add(self, result: RunResult) -> None:
+    def add(self, result: RunResult, kept_for: str = "all") -> bool:
         """Commit one run. A run that is stored already gains what it lacks, and must have the same bits.
 
+        ``kept_for`` says why its weights are kept, if they are. Returns False where the result is a failure of a run
+        that is stored as ended: the stored one stays as it was.
+
         Raises:
-            IdentityError: the stored run of these seeds has other bits, from an environment that should give the same.
+            IdentityError: the stored run of these seeds has other bits, from an environment that should give the
+                same; or the study was deleted, or made anew, since it was opened.
         """
         with explained(self._where), writing(self._engine) as connection:
+            marker = connection.scalar(sa.select(schema.studies.c.marker).where(schema.studies.c.id == self._id))
+            if marker != self._marker:
+                raise IdentityError(
+                    f"the study {self._name!r} was deleted or made anew by another process while its runs were being "
+                    f"computed; those that were not stored yet are lost. Run the command again"
+                )
             row = {
                 "study_id": self._id,
                 "assignment": result.assignment.key,
@@ -209,33 +230,56 @@ class StudyWriter:
                     schema.runs.c.study_id == self._id, schema.runs.c.assignment == result.assignment.key
                 )
             ).one()
-            if not inserted and not self._update(connection, stored, row, result):
-                return
-            self._add_parts(connection, stored.id, result)
-
-    def _update(self, connection: Connection, stored: Any, row: Mapping[str, Any], result: RunResult) -> bool:
-        """Bring a stored run up to date; False where nothing of the new one is to be stored."""
-        if result.status is Status.FAILED and stored.status != Status.FAILED.value:
-            return False
-        changes: dict[str, Any] = {}
-        if stored.status == Status.FAILED.value:
-            changes = dict(row)
-        else:
-            if stored.weights_hash != result.weights_hash:
-                if stored.environment != self._environment:
-                    return False  # other bits are to be expected of another environment; the first stays
-                raise IdentityError(
-                    f"the run {result.assignment.key} of {self._name!r} was repeated in the same environment and ended "
-                    f"with other weights: hash {stored.weights_hash} stored, {result.weights_hash} now. The stored "
-                    f"one is kept. Something that decides the result is not seeded, or the code has changed"
-                )
-            if set(result.curve_epochs) >= set(stored.curve_epochs):
-                changes["curve_epochs"] = list(result.curve_epochs)
-            changes["has_examples"] = bool(result.predictions) or stored.has_examples
-        connection.execute(sa.update(schema.runs).where(schema.runs.c.id == stored.id).values(**changes))
+            if not inserted:
+                if stored.status == Status.FAILED.value:
+                    connection.execute(sa.update(schema.runs).where(schema.runs.c.id == stored.id).values(**row))
+                elif result.status is Status.FAILED:
+                    return False
+                elif stored.environment != self._environment:
+                    return True  # other bits are to be expected of another environment; the first stays
+                else:
+                    self._check_repetition(stored, result)
+                    result = self._with_stored_curves(connection, stored, result)
+                    connection.execute(
+                        sa.update(schema.runs)
+                        .where(schema.runs.c.id == stored.id)
+                        .values(
+                            curve_epochs=list(result.curve_epochs),
+                            has_examples=bool(result.predictions) or stored.has_examples,
+                        )
+                    )
+            self._add_parts(connection, stored.id, result, kept_for)
         return True
 
-    def _add_parts(self, connection: Connection, run_id: int, result: RunResult) -> None:
+    def _check_repetition(self, stored: Any, result: RunResult) -> None:
+        if stored.weights_hash != result.weights_hash:
+            raise IdentityError(
+                f"the run {result.assignment.key} of {self._name!r} was repeated in the same environment and ended "
+                f"with other weights: hash {stored.weights_hash} stored, {result.weights_hash} now. The stored "
+                f"one is kept. Something that decides the result is not seeded, or the code has changed"
+            )
+
+    @staticmethod
+    def _with_stored_curves(connection: Connection, stored: Any, result: RunResult) -> RunResult:
+        """The result with the epochs of the stored curves joined to its own, epoch by epoch."""
+        curves = schema.curves.c
+        query = sa.select(curves.name, curves.numbers).where(curves.run_id == stored.id)
+        before = {name: dict(zip(stored.curve_epochs, np.frombuffer(numbers, "<f8"), strict=True))
+                  for name, numbers in connection.execute(query)}  # fmt: skip
+        if not before:
+            return result
+        epochs = tuple(sorted({*stored.curve_epochs, *result.curve_epochs}))
+        joined = {
+            name: known | dict(zip(result.curve_epochs, result.curves.get(name, ()), strict=True))
+            for name, known in before.items()
+        }
+        return replace(
+            result,
+            curve_epochs=epochs,
+            curves={name: np.array([values[epoch] for epoch in epochs]) for name, values in joined.items()},
+        )
+
+    def _add_parts(self, connection: Connection, run_id: int, result: RunResult, kept_for: str) -> None:
         split = result.assignment.split
         scores = [{"run_id": run_id, "name": n, "value": _or_null(v)} for n, v in result.scores.items()]
         curves = [
@@ -251,8 +295,10 @@ class StudyWriter:
             }
             for name, values in result.predictions.items()
         ]
-        weights = [{"run_id": run_id, "safetensors": result.weights}] if result.weights is not None else []
-        if curves and len(result.curve_epochs) >= self._curve_length(connection, run_id):
+        weights = []
+        if result.weights is not None:
+            weights = [{"run_id": run_id, "safetensors": result.weights, "kept_for": kept_for}]
+        if curves:
             connection.execute(sa.delete(schema.curves).where(schema.curves.c.run_id == run_id))
         for table, rows in (
             (schema.scores, scores),
@@ -264,21 +310,18 @@ class StudyWriter:
                 insert_ignore(connection, table, rows)
 
     @staticmethod
-    def _curve_length(connection: Connection, run_id: int) -> int:
-        numbers = connection.scalar(sa.select(schema.curves.c.numbers).where(schema.curves.c.run_id == run_id).limit(1))
-        return len(numbers) // 8 if numbers else 0
-
-    @staticmethod
     def _packed(values: Any, classes: int | None) -> bytes:
         return np.asarray(values, dtype="<f4").tobytes() if classes is None else pack_classes(values, classes)
 
-    def drop_weights(self, assignment: Assignment) -> None:
-        """Let the kept weights of one run go."""
-        run = sa.select(schema.runs.c.id).where(
-            schema.runs.c.study_id == self._id, schema.runs.c.assignment == assignment.key
-        )
+    def keep_only(self, leader: Assignment, kept_for: str) -> None:
+        """Let go all weights that were kept for this reason, except those of one run."""
+        runs = schema.runs.c
+        others = sa.select(runs.id).where(runs.study_id == self._id, runs.assignment != leader.key)
+        weights = schema.weights.c
         with explained(self._where), writing(self._engine) as connection:
-            connection.execute(sa.delete(schema.weights).where(schema.weights.c.run_id.in_(run)))
+            connection.execute(
+                sa.delete(schema.weights).where(weights.kept_for == kept_for, weights.run_id.in_(others))
+            )
 
 
 def delete(name: str, location: str | os.PathLike[str]) -> int:
@@ -292,17 +335,32 @@ def delete(name: str, location: str | os.PathLike[str]) -> int:
         found = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == name))
         if found is None:
             raise StoreError(f"{os.fspath(location)} has no study {name!r}")
-        count = connection.scalar(
-            sa.select(sa.func.count()).select_from(schema.runs).where(schema.runs.c.study_id == found)
-        )
-        runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == found)
-        for table in (schema.scores, schema.curves, schema.predictions, schema.weights):
-            connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
-        for table in (schema.runs, schema.evaluation_sets, schema.splits):
-            connection.execute(sa.delete(table).where(table.c.study_id == found))
-        connection.execute(sa.delete(schema.studies).where(schema.studies.c.id == found))
+        count = _count_runs(connection, found)
+        _delete_study(connection, found)
     engine.dispose()
-    return int(count or 0)
+    return count
+
+
+def _count_runs(connection: Connection, study_id: int) -> int:
+    query = sa.select(sa.func.count()).select_from(schema.runs).where(schema.runs.c.study_id == study_id)
+    return int(connection.scalar(query) or 0)
+
+
+def _delete_study(connection: Connection, study_id: int) -> None:
+    runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
+    for table in (schema.scores, schema.curves, schema.predictions, schema.weights):
+        connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
+    for table in (schema.runs, schema.evaluation_sets, schema.splits):
+        connection.execute(sa.delete(table).where(table.c.study_id == study_id))
+    connection.execute(sa.delete(schema.studies).where(schema.studies.c.id == study_id))
+
+
+def _environment_row(environment: Environment) -> dict[str, Any]:
+    return {
+        "hash": environment.hash,
+        "identity": dict(environment.identity),
+        "details": dict(environment.details),
+    }
 
 
 def _or_null(value: float) -> float | None:
@@ -326,4 +384,5 @@ def _study_row(identity: StudyIdentity, environment: Environment) -> dict[str, A
         "result_line": identity.result_line,
         "environment": environment.hash,
         "created": time.time(),
+        "marker": uuid.uuid4().hex,
     }
