@@ -46,9 +46,10 @@ if when == "before":
 elif when == "after":
     from seedbed.store import StudyWriter
     add = StudyWriter.add
-    def add_and_die(self, result):
-        add(self, result)
+    def add_and_die(self, *args, **kwargs):
+        stored = add(self, *args, **kwargs)
         die()
+        return stored
     StudyWriter.add = add_and_die
 sb.run(TRAININGS["dropout"].experiment(name), seeds, store=store, workers=int(workers), watcher=Reports())
 """

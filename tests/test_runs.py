@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed import environment, runner
+from seedbed import environment, executors, runner
 from seedbed.fingerprint import hash_state
 from seedbed.records import RunResult, Status
 from seedbed.report import text
@@ -185,6 +185,27 @@ def test_keeping_the_best_does_not_drop_what_was_kept_before(store: Path) -> Non
     run(store, range(3), keep_weights="all")
     after = run(store, range(8), keep_weights="best")
     assert all(len(after.weights(seed)) > 0 for seed in range(3))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_best_is_the_best_of_the_whole_study(workers: int, store: Path) -> None:
+    first = run(store, range(4), keep_weights="best", workers=workers)
+    whole = run(store, range(4, 12), keep_weights="best", workers=workers)
+    whole = sb.load("trained", store)
+    best = int(whole["test/accuracy"].argmax())
+    kept = [seed for seed in range(12) if whole.archive.weights("trained", f"seed={seed}") is not None]
+    assert kept == [best]
+    assert (best < 4) == (first["test/accuracy"].max() == whole["test/accuracy"].max())
+
+
+def test_curves_of_another_stride_are_joined(store: Path) -> None:
+    epochs, before = run(store, range(2), curves=3).curves("test/loss")
+    assert epochs.tolist() == [3, 4]
+    epochs, values = run(store, range(2), curves=2).curves("test/loss")
+    assert epochs.tolist() == [2, 3, 4]
+    assert values[:, 1:].tolist() == before.tolist()
+    run(store, range(2), curves=1, watcher=(told := Told()))
+    assert told.computed == ["seed=0", "seed=1"]
 
 
 def test_roles_and_splits_are_runs_of_their_own(store: Path) -> None:
@@ -359,6 +380,21 @@ def test_failed_runs_are_kept_apart_and_tried_again(store: Path) -> None:
     assert again.run(1).error is None
 
 
+def test_a_stored_run_that_fails_when_it_is_repeated_stays_and_is_told(store: Path) -> None:
+    experiment = replace(EXPERIMENT, model=sometimes_fails)
+    FAILING.clear()
+    try:
+        before = run(store, range(3), experiment)
+    finally:
+        FAILING.append(True)
+    with pytest.raises(sb.WorkerError, match=r"1 stored runs? .* failed.*seed 1: RuntimeError: not today"):
+        run(store, range(3), experiment, curves=1)
+    after = sb.load("trained", store)
+    assert hashes(after) == hashes(before)
+    assert after.count(Status.DONE) == 3
+    assert np.isfinite(after.curves("test/loss")[1]).all(axis=1).tolist() == [True, False, True]
+
+
 def test_diverged_runs_are_results_and_never_averaged(store: Path) -> None:
     wild = replace(EXPERIMENT, optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=1e38))
     study = run(store, range(3), wild)
@@ -408,6 +444,28 @@ def test_bad_arguments_write_nothing(options: dict, message: str, store: Path) -
 def test_what_no_run_could_do_is_told_before_anything_is_written(changes: dict, message: str, store: Path) -> None:
     with pytest.raises(sb.InputError, match=message):
         run(store, range(2), replace(EXPERIMENT, **changes))
+    assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "message"),
+    [
+        (lambda: EXPERIMENT, {}, r"takes an Experiment, got function: call it, <lambda>\(\)"),
+        (EXPERIMENT, {"store": 7}, "store must be a path or a database URL, got 7"),
+        (EXPERIMENT, {"name": 7}, "name must be printable"),
+    ],
+)
+def test_what_is_no_experiment_store_or_name_is_told(
+    experiment: object, options: dict, message: str, store: Path
+) -> None:
+    with pytest.raises(sb.InputError, match=message):
+        sb.run(experiment, 0, **{"store": store, **options})
+
+
+def test_a_call_from_a_workers_import_is_told(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(executors.IN_WORKER, "1")
+    with pytest.raises(sb.InputError, match="if __name__ == '__main__'"):
+        run(store, 0)
     assert not store.exists()
 
 

@@ -18,7 +18,7 @@ import sqlalchemy.dialects.sqlite  # noqa: F401 - likewise
 import seedbed as sb
 from seedbed.environment import Environment
 from seedbed.fingerprint import Fingerprint
-from seedbed.records import EvaluationSet, RunResult, Status
+from seedbed.records import EvaluationSet, RunResult, SplitData, Status
 from seedbed.seeds import Assignment
 from seedbed.store import StudyWriter, Wanted, connection, delete, schema
 from seedbed.store.connection import connect
@@ -38,6 +38,8 @@ IDENTITY = StudyIdentity(
     result_line=None,
 )
 ENVIRONMENT = Environment({"torch": "2"}, {"host": "here"})
+SETS = (EvaluationSet("test", 3, True, 4, np.array([0, 1, 3])),)
+DATA = {0: SplitData("data", SETS)}
 
 
 def result(seed: int, accuracy: float = 0.5) -> RunResult:
@@ -50,7 +52,7 @@ def result(seed: int, accuracy: float = 0.5) -> RunResult:
 
 
 def written(store: Path, seeds: range, name: str = "made") -> None:
-    writer = StudyWriter(store, replace(IDENTITY, name=name), ENVIRONMENT)
+    writer = StudyWriter(store, replace(IDENTITY, name=name), ENVIRONMENT, {})
     for seed in seeds:
         writer.add(result(seed, seed / 10))
     writer.close()
@@ -67,7 +69,7 @@ def test_what_is_written_is_read(store: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), 5e-324, 1e308])
 def test_every_float_survives(value: float, store: Path) -> None:
-    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     writer.add(result(0, value))
     writer.close()
     found = sb.load("made", store).run(0).scores["test/accuracy"]
@@ -76,11 +78,11 @@ def test_every_float_survives(value: float, store: Path) -> None:
 
 def test_studies_are_listed_with_how_runs_ended(store: Path) -> None:
     written(store, range(3))
-    writer = StudyWriter(store, replace(IDENTITY, name="other"), ENVIRONMENT)
+    writer = StudyWriter(store, replace(IDENTITY, name="other"), ENVIRONMENT, {})
     writer.add(replace(result(0), status=Status.DIVERGED))
     writer.add(RunResult(Assignment.plain(1), Status.FAILED, error="no"))
     writer.close()
-    StudyWriter(store, replace(IDENTITY, name="empty"), ENVIRONMENT).close()
+    StudyWriter(store, replace(IDENTITY, name="empty"), ENVIRONMENT, {}).close()
     assert [(s.name, s.runs, s.diverged, s.failed) for s in sb.studies(store)] == [
         ("made", 3, 0, 0),
         ("other", 2, 1, 1),
@@ -102,9 +104,7 @@ def test_a_deleted_study_is_gone_and_the_others_stay(store: Path) -> None:
 
 
 def test_complete_tells_what_lacks_something(store: Path) -> None:
-    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
-    sets = (EvaluationSet("test", 3, True, 4, np.array([0, 1, 3])),)
-    writer.register_split(0, "data", sets)
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     writer.add(result(0))
     writer.add(replace(result(1), predictions={"test": np.array([1, 2, 3])}))
     writer.add(RunResult(Assignment.plain(2), Status.FAILED, error="no"))
@@ -113,9 +113,70 @@ def test_complete_tells_what_lacks_something(store: Path) -> None:
     assert writer.complete(asked, Wanted(examples=True)) == {"seed=1"}
     assert writer.complete(asked, Wanted(weights=True)) == set()
     assert writer.complete(asked, Wanted(curve_epochs=(3,))) == set()
-    with pytest.raises(sb.IdentityError, match="data of the study 'made' have changed"):
-        writer.register_split(0, "other data", sets)
     writer.close()
+
+
+OTHER = {
+    "identity": (replace(IDENTITY, threads=2), ENVIRONMENT, {}),
+    "fingerprint": (replace(IDENTITY, fingerprint=Fingerprint({"epochs": 4}, {}, {})), ENVIRONMENT, {}),
+    "data": (IDENTITY, ENVIRONMENT, {0: SplitData("other data", SETS)}),
+    "environment": (IDENTITY, Environment({"torch": "3"}, {}), {}),
+}
+
+
+@pytest.mark.parametrize("other", OTHER)
+def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    writer.add(result(0))
+    with pytest.raises(sb.IdentityError, match="made"):
+        StudyWriter(store, *OTHER[other])
+    assert writer.add(result(1))  # the refusal has changed nothing for the one that was there
+    writer.close()
+    assert len(sb.load("made", store)) == 2
+
+
+@pytest.mark.parametrize("other", OTHER)
+def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Path) -> None:
+    first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    second = StudyWriter(store, *OTHER[other])
+    assert second.add(result(0))
+    with pytest.raises(sb.IdentityError, match="deleted or made anew by another process"):
+        first.add(result(1))
+    assert sb.load("made", store).identity == OTHER[other][0]
+    assert len(sb.load("made", store)) == 1
+
+
+def test_two_processes_may_begin_the_same_study(store: Path) -> None:
+    first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    second = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    assert first.add(result(0))
+    assert second.add(result(1))
+    assert second.add(result(0))  # both computed it, with equal bits
+    assert len(sb.load("made", store)) == 2
+
+
+def test_runs_of_a_study_that_is_deleted_meanwhile_are_refused(store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+    writer.add(result(0))
+    delete("made", store)
+    with pytest.raises(sb.IdentityError, match="deleted or made anew"):
+        writer.add(result(1))
+    assert sb.studies(store) == []
+
+
+def test_weights_that_are_kept_for_one_reason_stay_when_another_lets_go(store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+    for seed, reason in enumerate(["all", "best", "worst", "best"]):
+        writer.add(replace(result(seed), weights=b"w"), kept_for=reason)
+    writer.keep_only(Assignment.plain(3), "best")
+    study = sb.load("made", store)
+    assert [study.archive.weights("made", f"seed={seed}") for seed in range(4)] == [b"w", None, b"w", b"w"]
+
+
+@pytest.mark.parametrize("location", ["", ":memory:"])
+def test_a_store_must_be_a_file_that_stays(location: str) -> None:
+    with pytest.raises(sb.StoreError, match="a file or a database that stays"):
+        connect(location, create=True)
 
 
 def test_a_missing_store_is_told(tmp_path: Path) -> None:
@@ -180,7 +241,7 @@ def test_an_unknown_url_is_told(url: str) -> None:
 
 
 def test_a_sqlite_url_is_a_store_too(store: Path) -> None:
-    writer = StudyWriter(f"sqlite:///{store}", IDENTITY, ENVIRONMENT)
+    writer = StudyWriter(f"sqlite:///{store}", IDENTITY, ENVIRONMENT, {})
     writer.add(result(0))
     writer.close()
     assert len(sb.load("made", store)) == 1
@@ -224,7 +285,7 @@ def test_a_read_only_store_is_told_and_stays_readable(store: Path) -> None:
 
 def test_a_full_disk_is_told_and_what_was_committed_stays(store: Path) -> None:
     written(store, range(2))
-    writer = StudyWriter(store, IDENTITY, ENVIRONMENT)
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     with writer._engine.connect() as database:
         pages = database.exec_driver_sql("PRAGMA page_count").scalar()
         database.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # as full as a disk can be

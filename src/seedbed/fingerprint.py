@@ -85,9 +85,9 @@ def take(experiment: Experiment, data: Data, model: nn.Module, optimizer: Any, s
 
 
 def _shape(value: Tensor) -> str:
-    from torch.nn.parameter import UninitializedTensorMixin
+    from torch.nn.parameter import is_lazy
 
-    return "[not known yet]" if isinstance(value, UninitializedTensorMixin) else str(list(value.shape))
+    return "[not known yet]" if is_lazy(value) else str(list(value.shape))
 
 
 def _optimizer(model: nn.Module, optimizer: Any) -> str:

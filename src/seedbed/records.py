@@ -68,6 +68,19 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
+class SplitData:
+    """What a study stores of the data of one split seed.
+
+    Attributes:
+        data_hash: of every item of all its sets.
+        sets: its evaluation sets, in the order to be shown.
+    """
+
+    data_hash: str
+    sets: tuple[EvaluationSet, ...]
+
+
+@dataclass(frozen=True)
 class RunResult:
     """One run, finished.
 

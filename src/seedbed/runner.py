@@ -16,7 +16,7 @@ from seedbed.engines.reference import check_runs, make_data, make_model, make_op
 from seedbed.errors import InputError, WorkerError
 from seedbed.executors import IN_WORKER, Executor, Output, ProcessExecutor, SerialExecutor, Task
 from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names, written
-from seedbed.records import EvaluationSet, Recording, RunResult, Status
+from seedbed.records import Recording, RunResult, SplitData, Status
 from seedbed.seeds import Assignment, SeedsLike, as_assignments
 from seedbed.store import DEFAULT, StudyWriter, Wanted, load
 from seedbed.study import Study, StudyIdentity
@@ -58,7 +58,7 @@ class _Plan:
     experiment: Experiment
     assignments: tuple[Assignment, ...]
     identity: StudyIdentity
-    splits: dict[int, tuple[str, tuple[EvaluationSet, ...]]]  # split seed to (hash of the data, its sets)
+    splits: dict[int, SplitData]  # by split seed
     recording: Recording
     keep_weights: KeepWeights
 
@@ -66,7 +66,8 @@ class _Plan:
     def wanted(self) -> Wanted:
         return Wanted(
             curve_epochs=self.recording.curve_epochs(self.experiment.epochs),
-            examples=self.recording.examples and any(each.targets.size for _, s in self.splits.values() for each in s),
+            examples=self.recording.examples
+            and any(each.targets.size for split in self.splits.values() for each in split.sets),
             weights=self.keep_weights == "all",
         )
 
@@ -121,9 +122,7 @@ def run(
         raise InputError(f"keep_weights must be one of {', '.join(get_args(KeepWeights))}; got {keep_weights!r}")
     watcher = watcher or _Silent()
     plan = _make_plan(experiment, as_assignments(seeds, split), recording, engine, name, threads, keep_weights)
-    with closing(StudyWriter(store, plan.identity, environment.capture(), mixed=mixed)) as writer:
-        for each, (data_hash, sets) in plan.splits.items():
-            writer.register_split(each, data_hash, sets)
+    with closing(StudyWriter(store, plan.identity, environment.capture(), plan.splits, mixed=mixed)) as writer:
         for text in writer.warnings:
             watcher.said(text)
         _Session(plan, writer, store, watcher, workers).compute()
@@ -161,7 +160,7 @@ def _make_plan(
     keep_weights: KeepWeights,
 ) -> _Plan:
     made = engines.make(engine)
-    splits: dict[int, tuple[str, tuple[EvaluationSet, ...]]] = {}
+    splits: dict[int, SplitData] = {}
     with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
         first: Data | None = None
         for split in dict.fromkeys(assignment.split for assignment in assignments):
@@ -173,7 +172,7 @@ def _make_plan(
                     f"another {', '.join(first.evaluate)}"
                 )
             evaluator = Evaluator(experiment, data)
-            splits[split] = (fingerprint.hash_data(data), evaluator.describe(make_model(experiment)))
+            splits[split] = SplitData(fingerprint.hash_data(data), evaluator.describe(make_model(experiment)))
         assert first is not None  # there is at least one assignment
         model = make_model(experiment)
         optimizer = make_optimizer(experiment, model)
@@ -243,7 +242,7 @@ class _Session:
             plan.identity.engine,
             plan.recording,
             plan.identity.threads,
-            {split: data_hash for split, (data_hash, _) in plan.splits.items()},
+            {split: data.data_hash for split, data in plan.splits.items()},
         )
         size = engines.make(plan.identity.engine).block_size
         results = self._executor(math.ceil(len(pending) / size)).run(task, self._blocks(pending, size))

@@ -14,7 +14,7 @@ from seedbed.cli import DONE, NO
 from seedbed.errors import InputError
 
 
-class _Stride(click.ParamType):
+class _Stride(click.ParamType[int]):
     """A number of epochs; a word that follows by mistake is told for what it is."""
 
     name = "stride"

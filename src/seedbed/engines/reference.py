@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from seedbed import generators
@@ -247,7 +247,7 @@ def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any], never_f
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return isinstance(tensor, UninitializedTensorMixin) or bool(torch.isfinite(tensor).all())
+    return is_lazy(tensor) or bool(torch.isfinite(tensor).all())
 
 
 def _safetensors(state: Mapping[str, Any]) -> bytes:

@@ -1,12 +1,11 @@
-"""Write a study: register it, check what must agree, commit each run as it finishes."""
+"""Write a study: commit each run as it finishes, and tell what is stored of those that are asked for."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +15,11 @@ from sqlalchemy.engine import Connection
 
 from seedbed.environment import Environment
 from seedbed.errors import IdentityError, StoreError
-from seedbed.records import EvaluationSet, RunResult, Status, pack_classes
+from seedbed.records import RunResult, SplitData, Status, pack_classes
 from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained, insert_ignore, writing
+from seedbed.store.opening import count_runs, delete_study, open_study
 from seedbed.study import StudyIdentity
 
 KEYS_A_QUERY = 500  # a database limits how many values one statement takes
@@ -44,8 +44,8 @@ class StudyWriter:
     """One study in a store, open for writing. The only writer of its process.
 
     Raises, when it is made:
-        IdentityError: a study of that name is stored whose identity differs, or, without ``mixed``, whose environment
-            differs.
+        IdentityError: a study of that name is stored whose identity or data differ, or, without ``mixed``, whose
+            environment differs.
         StoreError: the store cannot be used.
     """
 
@@ -54,115 +54,22 @@ class StudyWriter:
         location: str | os.PathLike[str],
         identity: StudyIdentity,
         environment: Environment,
+        splits: Mapping[int, SplitData],
         *,
         mixed: bool = False,
     ) -> None:
-        self._where = os.fspath(location)
+        self._where, self._name = os.fspath(location), identity.name
+        self._environment = environment.hash
+        self._classes = {(split, each.name): each.classes for split, data in splits.items() for each in data.sets}
         self._engine = connect(location, create=True)
-        self._environment, self._name = environment.hash, identity.name
-        self._classes: dict[tuple[int, str], int | None] = {}
-        self.warnings: list[str] = []
         with explained(self._where), writing(self._engine) as connection:
-            insert_ignore(connection, schema.environments, [_environment_row(environment)])
-            query = sa.select(schema.studies).where(schema.studies.c.name == identity.name)
-            stored = connection.execute(query).one_or_none()
-            if stored is not None and not _count_runs(connection, stored.id):
-                # Nothing stands under the name but an attempt that came to nothing: it holds nobody to it.
-                _delete_study(connection, stored.id)
-                stored = None
-            if stored is None:
-                connection.execute(sa.insert(schema.studies), [_study_row(identity, environment)])
-            row = connection.execute(query).one()
-            self._id: int = row.id
-            self._marker: str = row.marker
-            self._check_identity(row, identity)
-            self._mixed = row.environment != environment.hash
-            if self._mixed:
-                self._check_environment(connection, row.environment, environment, mixed)
-            connection.execute(  # what is shown of a study, and no part of its identity
-                sa.update(schema.studies)
-                .where(schema.studies.c.id == self._id)
-                .values(primary_score=identity.primary, result_line=identity.result_line)
-            )
+            opened = open_study(connection, identity, environment, splits, mixed)
+        self._id, self._marker, self._mixed = opened.id, opened.marker, opened.mixed
+        self.warnings = opened.warnings
 
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
-
-    def _check_identity(self, row: Any, now: StudyIdentity) -> None:
-        from seedbed.fingerprint import Fingerprint
-
-        stored = Fingerprint(row.settings, row.shapes, row.source)
-        lines = stored.differences(now.fingerprint)
-        for what, before, after in (
-            ("engine", row.engine, now.engine),
-            ("engine settings", row.engine_settings, dict(now.engine_settings)),
-            ("threads a run", row.threads, now.threads),
-            ("device", row.device, now.device),
-        ):
-            if before != after:
-                lines.append(f"{what}: {before} stored, {after} now")
-        if lines:
-            raise IdentityError(
-                f"the study {row.name!r} in {self._where} is of another experiment:\n"
-                + "".join(f"  {line}\n" for line in lines)
-                + "give this one a name of its own with --name, or delete the stored one with: "
-                f"seedbed delete '{row.name}'"
-            )
-        if changed := stored.changed_source(now.fingerprint):
-            self.warnings.append(
-                f"the source of {', '.join(changed)} has changed since the study {row.name!r} began; its settings, "
-                f"data and shapes agree, so the runs go on in one study. If the change matters, use another --name"
-            )
-
-    def _check_environment(self, connection: Connection, first: str, now: Environment, mixed: bool) -> None:
-        row = connection.execute(sa.select(schema.environments).where(schema.environments.c.hash == first)).one()
-        lines = Environment(row.identity, row.details).differences(now)
-        if not mixed:
-            raise IdentityError(
-                f"the study {self._name!r} began in another environment, where the same seed may give other bits:\n"
-                + "".join(f"  {line}\n" for line in lines)
-                + "go on there, give this study a name of its own with --name, or mix them knowingly with --mixed"
-            )
-        self.warnings.append(f"runs of this environment are marked as mixed: {'; '.join(lines)}")
-
-    def register_split(self, split: int, data_hash: str, sets: Sequence[EvaluationSet]) -> None:
-        """Store what a split's data is, or check that it is what was stored.
-
-        Raises:
-            IdentityError: the stored data of this split have another hash.
-        """
-        self._classes.update({(split, each.name): each.classes for each in sets})
-        with explained(self._where), writing(self._engine) as connection:
-            insert_ignore(connection, schema.splits, [{"study_id": self._id, "split": split, "data_hash": data_hash}])
-            stored = connection.scalar(
-                sa.select(schema.splits.c.data_hash).where(
-                    schema.splits.c.study_id == self._id, schema.splits.c.split == split
-                )
-            )
-            if stored != data_hash:
-                raise IdentityError(
-                    f"the data of the study {self._name!r} have changed: hash {stored} stored, {data_hash} now"
-                    + (f" (split {split})" if split else "")
-                    + ". Either the data are others: give the study a name of its own with --name. Or they are drawn "
-                    "anew each time, by a random_split or shuffle without a seed: give it one"
-                )
-            rows = [
-                {
-                    "study_id": self._id,
-                    "split": split,
-                    "name": each.name,
-                    "position": position,
-                    "examples": each.examples,
-                    "held_out": each.held_out,
-                    "classes": each.classes,
-                    "target_type": each.targets.dtype.str,
-                    "target_shape": list(each.targets.shape),
-                    "targets": np.ascontiguousarray(each.targets).tobytes(),
-                }
-                for position, each in enumerate(sets)
-            ]
-            insert_ignore(connection, schema.evaluation_sets, rows)
 
     def complete(self, assignments: Iterable[Assignment], wanted: Wanted) -> set[str]:
         """Keys of those assignments whose runs are stored with all that is wanted; failed runs are not.
@@ -335,54 +242,11 @@ def delete(name: str, location: str | os.PathLike[str]) -> int:
         found = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == name))
         if found is None:
             raise StoreError(f"{os.fspath(location)} has no study {name!r}")
-        count = _count_runs(connection, found)
-        _delete_study(connection, found)
+        count = count_runs(connection, found)
+        delete_study(connection, found)
     engine.dispose()
     return count
 
 
-def _count_runs(connection: Connection, study_id: int) -> int:
-    query = sa.select(sa.func.count()).select_from(schema.runs).where(schema.runs.c.study_id == study_id)
-    return int(connection.scalar(query) or 0)
-
-
-def _delete_study(connection: Connection, study_id: int) -> None:
-    runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
-    for table in (schema.scores, schema.curves, schema.predictions, schema.weights):
-        connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
-    for table in (schema.runs, schema.evaluation_sets, schema.splits):
-        connection.execute(sa.delete(table).where(table.c.study_id == study_id))
-    connection.execute(sa.delete(schema.studies).where(schema.studies.c.id == study_id))
-
-
-def _environment_row(environment: Environment) -> dict[str, Any]:
-    return {
-        "hash": environment.hash,
-        "identity": dict(environment.identity),
-        "details": dict(environment.details),
-    }
-
-
 def _or_null(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _study_row(identity: StudyIdentity, environment: Environment) -> dict[str, Any]:
-    return {
-        "name": identity.name,
-        "experiment": identity.experiment,
-        "parameters": dict(identity.parameters),
-        "settings": dict(identity.fingerprint.settings),
-        "shapes": dict(identity.fingerprint.shapes),
-        "source": dict(identity.fingerprint.source),
-        "engine": identity.engine,
-        "engine_settings": dict(identity.engine_settings),
-        "threads": identity.threads,
-        "device": identity.device,
-        "primary_score": identity.primary,
-        "larger_is_better": [[name, better] for name, better in identity.larger_is_better.items()],
-        "result_line": identity.result_line,
-        "environment": environment.hash,
-        "created": time.time(),
-        "marker": uuid.uuid4().hex,
-    }
