@@ -138,27 +138,27 @@ def _first_that_fits(name: str, text: str, kinds: list[Any]) -> Any:
 
 
 @contextlib.contextmanager
-def _blamed_for_loading(what: str) -> Iterator[None]:
-    with blamed(what):
-        try:
+def _loading(place: str | Path) -> Iterator[None]:
+    """Tell in plain words why a user's module cannot be loaded."""
+    try:
+        with blamed(f"{place} cannot be loaded"):
             yield
-        except (ModuleNotFoundError, SyntaxError) as error:
-            missing: Exception = error
-        else:
-            return
-    raise missing  # told in words of its own
+    except InputError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError):
+            if f"{place}.".startswith(f"{cause.name}."):
+                raise InputError(f"there is no module {str(place)!r}; a file is written {place}.py:name") from cause
+            raise InputError(f"{place} needs a module that is not installed: {cause.name}") from cause
+        if isinstance(cause, SyntaxError):
+            raise InputError(f"{cause.filename} is no valid Python, line {cause.lineno}: {cause.msg}") from cause
+        raise
 
 
 def _import(place: str) -> types.ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` finds modules of the folder it is called in
-    try:
-        with _blamed_for_loading(f"{place} cannot be imported"):
-            return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
-            raise InputError(f"there is no module {place!r}; a file is written {place}.py:name") from error
-        raise InputError(f"{place} needs a module that is not installed: {error.name}") from error
+    with _loading(place):
+        return importlib.import_module(place)
 
 
 def _load_file(path: Path) -> types.ModuleType:
@@ -175,12 +175,7 @@ def _load_file(path: Path) -> types.ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # as Python does for a script, so that its neighbours can be imported
-    try:
-        with _blamed_for_loading(f"{path} cannot be loaded"):
-            spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{path} needs a module that is not installed: {error.name}") from error
-    except SyntaxError as error:
-        raise InputError(f"{path} is no valid Python, line {error.lineno}: {error.msg}") from error
+    with _loading(path):
+        spec.loader.exec_module(module)
     cloudpickle.register_pickle_by_value(module)  # a worker process cannot import it by this name
     return module
