@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 import seedbed as sb
 from seedbed import fingerprint
-from seedbed.engines.reference import make_optimizer, make_scheduler
+from seedbed.building import make_optimizer, make_scheduler
 from tests.trainings import TRAININGS, Training, dropout_net, rows
 
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol, get_args
 
 from seedbed import engines, environment, fingerprint, generators
 from seedbed.blame import blamed
+from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
 from seedbed.engines.evaluation import Evaluator
-from seedbed.engines.reference import check_runs, make_data, make_model, make_optimizer, make_scheduler
+from seedbed.engines.reference import check_runs
 from seedbed.errors import InputError, WorkerError
 from seedbed.executors import IN_WORKER, Executor, Output, ProcessExecutor, SerialExecutor, Task
 from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names, written

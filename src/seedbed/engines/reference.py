@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 import traceback
@@ -14,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.optim import Optimizer
 
 from seedbed import generators
+from seedbed.building import fast_path_off, make_data, make_model, make_optimizer, make_scheduler
 from seedbed.engines.batches import Batches, whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.protocol import Trainer
 from seedbed.errors import InputError
-from seedbed.experiments import Data, Experiment, check_data, fresh_copy
+from seedbed.experiments import Data, Experiment, fresh_copy
 from seedbed.fingerprint import hash_state
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
@@ -73,7 +72,7 @@ class ReferenceTrainer:
 
     def _run(self, assignment: Assignment, start: float) -> RunResult:
         data, tensors, evaluator = self._prepared(assignment.split)
-        with generators.preserved(), _fast_path_off():
+        with generators.preserved(), fast_path_off():
             run = Run(self._experiment, data, tensors, assignment)
             curves: dict[str, list[float]] = {}
             for epoch in range(1, self._experiment.epochs + 1):
@@ -158,64 +157,12 @@ class Run:
         return loss.detach()
 
 
-def make_data(experiment: Experiment, split: int) -> Data:
-    """The experiment's data for a split seed; the data function runs with every generator seeded by it."""
-    if isinstance(experiment.data, Data):
-        if split:
-            raise InputError(
-                f"{experiment.name} makes no split of its own, so a split seed changes nothing (got {split}): "
-                f"leave it out, or let data be a function of the split seed"
-            )
-        return experiment.data
-    with generators.seeded(split):
-        return check_data(experiment, experiment.data(split))
-
-
-def make_model(experiment: Experiment) -> nn.Module:
-    """The experiment's model, from the generators as they stand."""
-    model = experiment.model()
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must return a torch.nn.Module when it is called, got {type(model).__name__}")
-    return model
-
-
-def make_optimizer(experiment: Experiment, model: nn.Module) -> Optimizer:
-    """The optimizer: of the parameters where it is a class or a partial of one, otherwise of the model."""
-    inner: Any = experiment.optimizer
-    while hasattr(inner, "func"):
-        inner = inner.func
-    of_parameters = isinstance(inner, type) and issubclass(inner, Optimizer)
-    try:
-        optimizer = experiment.optimizer(model.parameters() if of_parameters else model)
-    except TypeError as error:
-        hint = "" if of_parameters else " (a callable that is no optimizer class is called with the model)"
-        raise InputError(f"the optimizer could not be made{hint}: {error}") from error
-    if not isinstance(optimizer, Optimizer):
-        raise InputError(f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    return optimizer
-
-
-def make_scheduler(experiment: Experiment, optimizer: Optimizer) -> Any:
-    """The scheduler, or None."""
-    if experiment.scheduler is None:
-        return None
-    scheduler = experiment.scheduler(optimizer)
-    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-        raise InputError(
-            "ReduceLROnPlateau steps on a score, which an Experiment's loop does not hand to it: use a scheduler that "
-            "depends on the epoch or the batch alone"
-        )
-    if not hasattr(scheduler, "step"):
-        raise InputError(f"scheduler must return an object with step(), got {type(scheduler).__name__}")
-    return scheduler
-
-
 def check_runs(experiment: Experiment, data: Data) -> None:
     """Evaluate once and take one training step, before anything is stored.
 
     What a user's code raises here it would raise in every run.
     """
-    with generators.seeded(0), _fast_path_off():
+    with generators.seeded(0), fast_path_off():
         models = make_model(experiment), make_model(experiment)
         shared = {id(p) for p in models[0].parameters()} & {id(p) for p in models[1].parameters()}
         if shared:
@@ -227,17 +174,6 @@ def check_runs(experiment: Experiment, data: Data) -> None:
         Evaluator(experiment, data).examine(run.model)
         rows = len(data.train)  # type: ignore[arg-type]
         run.try_steps(0 if experiment.drop_last else rows % experiment.batch_size)
-
-
-@contextlib.contextmanager
-def _fast_path_off() -> Iterator[None]:
-    """nn.Transformer's fused path in evaluation rounds otherwise; no engine uses it, so that all agree."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any], never_finite: set[str]) -> bool:

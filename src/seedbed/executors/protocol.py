@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from seedbed import engines, fingerprint
+from seedbed.building import make_data
 from seedbed.engines import Trainer
-from seedbed.engines.reference import make_data
 from seedbed.errors import IdentityError
 from seedbed.experiments import Experiment
 from seedbed.records import Recording, RunResult
