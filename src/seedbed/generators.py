@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,16 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)  # CUDA's generators too, where there are any
+
+
+def seed_cpu(seed: int) -> None:
+    """As ``seed_all``, where no other device is in use: the same bits, and quicker.
+
+    ``torch.manual_seed`` also notes, with a stack trace, what to do when another device is started one day.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
 
 
 @contextlib.contextmanager
@@ -40,3 +51,9 @@ def seeded(seed: int) -> Iterator[None]:
     with preserved():
         seed_all(seed)
         yield
+
+
+def states() -> tuple[Any, ...]:
+    """The state of every global generator on CPU, to be compared."""
+    name, words, *rest = np.random.get_state()
+    return random.getstate(), (name, np.asarray(words).tobytes(), *rest), torch.get_rng_state().numpy().tobytes()

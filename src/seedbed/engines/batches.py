@@ -75,13 +75,17 @@ class Batches:
 
 
 def evaluation_batches(dataset: Dataset[Any], tensors: tuple[Tensor, ...] | None, size: int) -> Iterator[Batch]:
-    """Every item once, in order, ``size`` rows at a time."""
+    """Every item once, in order, ``size`` rows at a time; copies, as a DataLoader's batches are.
+
+    A model or loss that changes its input in place so never changes the data set.
+    """
     if tensors is None:
         for items in DataLoader(dataset, size):
             yield split_item(items)
         return
     for parts in zip(*(torch.split(tensor, size) for tensor in tensors), strict=True):
-        yield parts[:-1], parts[-1]
+        *inputs, target = (part.clone() for part in parts)
+        yield tuple(inputs), target
 
 
 def split_item(items: Any) -> Batch:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from seedbed.experiments import Experiment
+from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Trainer(Protocol):
@@ -21,11 +24,24 @@ class Trainer(Protocol):
         """
         ...
 
+    def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
+        """Every parameter and buffer of each run after its first step, by name; for verification."""
+        ...
+
+    def stop(self) -> None:
+        """End what other threads train with this trainer, soon; they raise Stopped. It trains nothing afterwards."""
+        ...
+
+
+class Stopped(Exception):  # noqa: N818 - no error: it was asked for
+    """A training was ended before its end; nothing of it is kept."""
+
 
 class Engine(Protocol):
     """A way to compute runs."""
 
     name: str
+    in_threads: bool  # whether several threads of one process train at the same time; otherwise processes do
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -33,8 +49,17 @@ class Engine(Protocol):
         ...
 
     @property
+    def environment(self) -> Mapping[str, Any]:
+        """What else of the software the bits depend on, such as a compiler's version."""
+        ...
+
+    @property
     def block_size(self) -> int:
         """How many runs a trainer takes at once at best."""
+        ...
+
+    def refusal(self, experiment: Experiment, data: Data) -> str | None:
+        """Why it cannot run the experiment, as a sentence's part; None where it can."""
         ...
 
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:

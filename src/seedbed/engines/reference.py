@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from seedbed import generators
 from seedbed.building import fast_path_off, make_data, make_model, make_optimizer, make_scheduler
+from seedbed.copying import fresh_copy
 from seedbed.engines.batches import Batches, whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.protocol import Trainer
-from seedbed.errors import InputError
-from seedbed.experiments import Data, Experiment, fresh_copy
-from seedbed.fingerprint import hash_state
-from seedbed.records import Recording, RunResult, Status
+from seedbed.engines.results import failed, finished, is_finite
+from seedbed.experiments import Data, Experiment
+from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
 
 SPLITS_KEPT = 4  # data sets of recent split seeds held in memory
@@ -32,12 +30,18 @@ class ReferenceEngine:
     """Runs anything that the plain loop runs; its bits are those of the plain script."""
 
     name = "reference"
+    in_threads = False
     block_size = 1
+    environment: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Nothing but the run, the threads and the environment decides its bits."""
         return {}
+
+    def refusal(self, experiment: Experiment, data: Data) -> str | None:
+        """It runs every experiment."""
+        return None
 
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
@@ -58,13 +62,22 @@ class ReferenceTrainer:
             start = time.perf_counter()
             try:
                 yield self._run(assignment, start)
-            except Exception as error:  # the user's code may raise anything
-                yield RunResult(
-                    assignment,
-                    Status.FAILED,
-                    wall_seconds=time.perf_counter() - start,
-                    error=f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}",
-                )
+            except (Exception, SystemExit) as error:  # the user's code may raise anything
+                yield failed(assignment, error, since=start)
+
+    def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
+        """Every parameter and buffer of each run after its first step."""
+        found = []
+        for assignment in block:
+            data, tensors, _ = self._prepared(assignment.split)
+            with generators.preserved(), fast_path_off():
+                run = Run(self._experiment, data, tensors, assignment)
+                run.one_step()
+                found.append(dict(run.model.state_dict()))
+        return found
+
+    def stop(self) -> None:
+        """Nothing: it is not called from several threads."""
 
     def _prepare(self, split: int) -> tuple[Data, tuple[Tensor, ...] | None, Evaluator]:
         data = make_data(self._experiment, split)
@@ -80,18 +93,15 @@ class ReferenceTrainer:
                 if epoch in self._curve_epochs:
                     for name, value in evaluator.scores(run.model).items():
                         curves.setdefault(name, []).append(value)
-            scores, predictions = evaluator.examine(run.model)
-            state = run.model.state_dict()
-            return RunResult(
+            return finished(
                 assignment,
-                Status.DIVERGED if _has_diverged(scores, state, run.never_finite) else Status.DONE,
-                scores=scores,
-                weights_hash=hash_state(state),
-                wall_seconds=time.perf_counter() - start,
+                run.model,
+                evaluator,
+                self._recording,
+                never_finite=run.never_finite,
+                curves=curves,
                 curve_epochs=self._curve_epochs,
-                curves={name: np.array(values, dtype=np.float64) for name, values in curves.items()},
-                predictions=predictions if self._recording.examples else {},
-                weights=_safetensors(state) if self._recording.weights else None,
+                since=start,
             )
 
 
@@ -117,10 +127,22 @@ class Run:
         self.scheduler = make_scheduler(experiment, self.optimizer)
         # LBFGS evaluates the loss as often as it likes, and so takes a closure.
         self._needs_closure = isinstance(self.optimizer, torch.optim.LBFGS)
-        # A buffer may hold infinities by design, such as the mask of causal attention.
-        self.never_finite = {name for name, buffer in self.model.named_buffers() if not _is_finite(buffer)}
+        # A buffer may hold infinities by design, such as the mask of causal attention, from the first forward pass on.
+        self.never_finite = self._infinite_buffers()
+        self._has_stepped = self._wide = False
         if not assignment.is_plain:
             generators.seed_all(assignment.noise)
+
+    def widen(self) -> None:
+        """Go on in float64, for a step to measure rounding by."""
+        self.model.double()
+        if isinstance(self._loss, nn.Module):
+            self._loss.double()
+        self._wide = True
+
+    def one_step(self) -> None:
+        """The first step of an epoch."""
+        self._step(*next(self._batches.epoch()))
 
     def train_epoch(self) -> None:
         """One pass over the training rows."""
@@ -133,11 +155,18 @@ class Run:
             self.scheduler.step()
 
     def try_steps(self, smallest: int) -> None:
-        """One step on the first batch of an epoch, and one on as few of its rows as the last batch will have."""
+        """One step on the first batch of an epoch, and one on as few rows as the last batch will have."""
+        self._step(*next(self._batches.epoch()))
         inputs, target = next(self._batches.epoch())
-        self._step(inputs, target)
         if smallest and all(isinstance(part, Tensor) for part in (*inputs, target)):
             self._step(tuple(part[:smallest] for part in inputs), target[:smallest])
+
+    def two_steps(self, between: Callable[[], object]) -> None:
+        """The first two steps, with something between them."""
+        batches = itertools.chain(self._batches.epoch(), self._batches.epoch())
+        self._step(*next(batches))
+        between()
+        self._step(*next(batches))
 
     def _step(self, inputs: tuple[Any, ...], target: Any) -> None:
         if self._needs_closure:
@@ -145,9 +174,17 @@ class Run:
         else:
             self._gradient(inputs, target)
             self.optimizer.step()
+        if not self._has_stepped:
+            self._has_stepped = True
+            self.never_finite |= self._infinite_buffers()
+
+    def _infinite_buffers(self) -> set[str]:
+        return {name for name, buffer in self.model.named_buffers() if not is_finite(buffer)}
 
     def _gradient(self, inputs: tuple[Any, ...], target: Any) -> Tensor:
         self.optimizer.zero_grad()
+        if self._wide:
+            inputs, target = tuple(map(_widened, inputs)), _widened(target)
         loss = self._loss(self.model(*inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._experiment.clip_norm is not None:
@@ -157,37 +194,5 @@ class Run:
         return loss.detach()
 
 
-def check_runs(experiment: Experiment, data: Data) -> None:
-    """Evaluate once and take one training step, before anything is stored.
-
-    What a user's code raises here it would raise in every run.
-    """
-    with generators.seeded(0), fast_path_off():
-        models = make_model(experiment), make_model(experiment)
-        shared = {id(p) for p in models[0].parameters()} & {id(p) for p in models[1].parameters()}
-        if shared:
-            raise InputError(
-                "model must make a new module each time it is called, but two calls gave modules with the same "
-                "parameters, so that each run would go on from the one before: make the module inside the function"
-            )
-        run = Run(experiment, data, whole_tensors(data.train), Assignment.plain(0))
-        Evaluator(experiment, data).examine(run.model)
-        rows = len(data.train)  # type: ignore[arg-type]
-        run.try_steps(0 if experiment.drop_last else rows % experiment.batch_size)
-
-
-def _has_diverged(scores: Mapping[str, float], state: Mapping[str, Any], never_finite: set[str]) -> bool:
-    losses = (value for name, value in scores.items() if name.endswith("/loss"))
-    watched = (v for n, v in state.items() if isinstance(v, Tensor) and n not in never_finite)
-    return not all(map(math.isfinite, losses)) or not all(map(_is_finite, watched))
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    return is_lazy(tensor) or bool(torch.isfinite(tensor).all())
-
-
-def _safetensors(state: Mapping[str, Any]) -> bytes:
-    from safetensors.torch import save
-
-    # Tied weights share memory, which the format refuses: each name gets its own copy.
-    return save({n: v.detach().cpu().clone().contiguous() for n, v in state.items() if isinstance(v, Tensor)})
+def _widened(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value

@@ -1,7 +1,17 @@
-"""Where runs are computed: in this process, or in worker processes of this machine."""
+"""Where runs are computed: in this process, in threads of it, or in worker processes of this machine."""
 
-from seedbed.executors.processes import IN_WORKER, ProcessExecutor
+from seedbed.executors.processes import IN_WORKER, ProcessExecutor, check_sendable
 from seedbed.executors.protocol import Executor, Output, Task
 from seedbed.executors.serial import SerialExecutor
+from seedbed.executors.threads import ThreadExecutor
 
-__all__ = ["IN_WORKER", "Executor", "Output", "ProcessExecutor", "SerialExecutor", "Task"]
+__all__ = [
+    "IN_WORKER",
+    "Executor",
+    "Output",
+    "ProcessExecutor",
+    "SerialExecutor",
+    "Task",
+    "ThreadExecutor",
+    "check_sendable",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import subprocess
@@ -11,13 +12,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from types import MappingProxyType
 from typing import Any
 
 import cloudpickle
 
 from seedbed.environment import torch_settings
-from seedbed.errors import WorkerError
+from seedbed.errors import InputError, WorkerError
 from seedbed.executors.protocol import Output, Task
+from seedbed.experiments import Data, Experiment
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
 
@@ -25,6 +28,43 @@ TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing
 IN_WORKER = "SEEDBED_IN_WORKER"  # set in the environment of workers
 LINES_REMEMBERED = 10_000  # of what runs print, so that a line is told once
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def check_sendable(experiment: Experiment) -> None:
+    """Raise an InputError where the experiment cannot reach worker processes; it names the part that cannot."""
+    refused = _refusal(experiment)
+    if refused is None:
+        return
+    parts: dict[str, Any] = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment) if f.init}
+    if isinstance(experiment.data, Data):
+        parts = {"data.train": experiment.data.train, **parts}
+    if experiment.recipe is not None:
+        parts = {"the function that makes it": experiment.recipe.factory, **experiment.recipe.arguments}
+    named = ((name, reason) for name, part in parts.items() if (reason := _refusal(_as_sent(part))) is not None)
+    name, reason = next(named, ("a part of it", refused))
+    raise InputError(
+        f"{experiment.name} cannot be sent to worker processes: {name} cannot be pickled ({reason}). Make it of what "
+        f"can be, or compute in this process: workers=0 (the command: --workers 0)"
+    )
+
+
+def _as_sent(part: Any) -> Any:
+    return dict(part) if isinstance(part, MappingProxyType) else part
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, content: Any) -> int:
+        return len(content) if isinstance(content, bytes) else memoryview(content).nbytes
+
+
+def _refusal(thing: Any) -> str | None:
+    try:
+        cloudpickle.Pickler(_Nowhere()).dump(thing)
+    except Exception as error:  # whatever the thing's own code raises
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 @dataclass(eq=False)

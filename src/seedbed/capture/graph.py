@@ -1,0 +1,168 @@
+"""What capturing gives: a step of one run as a graph in which everything that goes in or comes out has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Interpreter, Node
+
+from seedbed.errors import InputError
+
+ORIGIN = "seedbed_origin"  # the entry of a node's meta that says where it comes from
+
+
+class InputKind(StrEnum):
+    """What a value that goes into a graph is."""
+
+    PARAMETER = "parameter"
+    BUFFER = "buffer"
+    INPUT = "input"
+    TARGET = "target"
+    DRAW = "draw"
+
+
+class OutputKind(StrEnum):
+    """What a value that comes out of a graph is."""
+
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    BUFFER = "buffer"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One drawing of random numbers from torch's global generator on CPU.
+
+    Attributes:
+        kind: the in-place method that draws: ``bernoulli_``, ``uniform_`` or ``normal_``.
+        shape: of the tensor drawn.
+        strides: of the tensor drawn. Elements are drawn in the order in which they lie in memory, so that a tensor
+            with strides of its own gets other numbers in its rows than a contiguous one.
+        dtype: of the tensor drawn.
+        parameters: (probability of a one,), (from, to), or (mean, standard deviation).
+    """
+
+    kind: Literal["bernoulli", "uniform", "normal"]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    parameters: tuple[float, ...]
+
+    @property
+    def probability(self) -> float:
+        """The probability of a one; for the kind "bernoulli" only."""
+        if self.kind != "bernoulli":
+            raise InputError(f"a draw of the kind {self.kind!r} has no probability")
+        return self.parameters[0]
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether elements are drawn in the order of their rows."""
+        expected = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if size != 1 and stride != expected:
+                return False
+            expected *= size
+        return True
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw as training does, from ``generator`` or else the global one."""
+        values = torch.empty_strided(self.shape, self.strides, dtype=self.dtype)
+        if self.kind == "bernoulli":
+            return values.bernoulli_(*self.parameters, generator=generator)
+        if self.kind == "uniform":
+            return values.uniform_(*self.parameters, generator=generator)
+        return values.normal_(*self.parameters, generator=generator)
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """A value that goes into a graph.
+
+    Attributes:
+        kind, name: its key. Parameters and buffers are called as in ``named_parameters()`` and ``named_buffers()``; a
+            tensor with several names goes in once, under the first. Inputs and draws are called "0", "1", ... in their
+            order, the target "target".
+        shape, dtype: as captured, the batch dimension included.
+        draw: how a DRAW is drawn, otherwise None.
+    """
+
+    kind: InputKind
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    draw: Draw | None = None
+
+    @property
+    def key(self) -> tuple[InputKind, str]:
+        """What values are looked up by."""
+        return self.kind, self.name
+
+
+@dataclass(frozen=True)
+class GraphOutput:
+    """A value that comes out of a graph: the loss ("loss"), the gradient of the parameter of that name, the new value
+    of the buffer of that name, or a model's output ("output", or its place in a tuple or mapping: "output[0]").
+    """
+
+    kind: OutputKind
+    name: str
+
+    @property
+    def key(self) -> tuple[OutputKind, str]:
+        """What values are looked up by."""
+        return self.kind, self.name
+
+
+@dataclass(frozen=True)
+class CapturedGraph:
+    """One step of one run: no side effects, no randomness, concrete shapes.
+
+    Attributes:
+        module: placeholders in the order of ``inputs``; returns a flat tuple in the order of ``outputs``. Every node
+            but the last has ``meta["val"]``: a tensor on the meta device with its shape and dtype (a tuple of them
+            where an operation returns several).
+        inputs: parameters, buffers, inputs, the target and draws, in this order. All parameters and buffers are there,
+            used or not. Draws are in the order in which training makes them.
+        outputs: the loss, the gradients, the buffers that change; or the model's outputs. A parameter that is frozen
+            (requires_grad is False) or takes no part in the loss has no gradient: PyTorch leaves its ``grad`` at None
+            and optimizers pass it over.
+        constants: what the ``get_attr`` nodes of the graph name: the same in every run and every step.
+    """
+
+    module: GraphModule
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[GraphOutput, ...]
+    constants: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        """The random draws, in the order in which training makes them."""
+        return tuple(each.draw for each in self.inputs if each.draw is not None)
+
+    def run(self, values: Mapping[tuple[InputKind, str], Tensor]) -> dict[tuple[OutputKind, str], Tensor]:
+        """Compute the outputs from ``values`` of every input, operation by operation."""
+        missing = [f"{each.kind} {each.name!r}" for each in self.inputs if each.key not in values]
+        if missing:
+            raise InputError(f"the graph needs a value for {', '.join(missing)}")
+        for each in self.inputs:
+            given = values[each.key]
+            if tuple(given.shape) != each.shape or given.dtype != each.dtype:
+                raise InputError(
+                    f"the graph takes {each.kind} {each.name!r} of shape {list(each.shape)} and {each.dtype}, got "
+                    f"{list(given.shape)} and {given.dtype}"
+                )
+        with torch.no_grad():
+            results = Interpreter(self.module).run(*(values[each.key].detach() for each in self.inputs))
+        return {output.key: value for output, value in zip(self.outputs, results, strict=True)}
+
+    def blame(self, node: Node) -> str:
+        """Where an operation comes from: "conv1 (Conv2d)", "the loss", or "the backward of" one of these."""
+        return str(node.meta.get(ORIGIN, "the step"))

@@ -1,0 +1,36 @@
+"""seedbed engines."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from seedbed.cli import DONE
+from seedbed.cli.run import parse_parameters
+
+
+@click.command()
+@click.argument("target")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def engines(target: str, params: tuple[str, ...], as_json: bool) -> int:
+    """Tell which engines can run an experiment, and why the others cannot.
+
+    TARGET is as for ``run``. The engines are listed the fastest first: auto takes the first that can.
+    """
+    from seedbed import engines as known
+    from seedbed import targets
+    from seedbed.building import make_data
+
+    experiment = targets.build(target, parse_parameters(params))
+    data = make_data(experiment, 0)
+    reasons = {name: known.make(name).refusal(experiment, data) for name in known.ENGINES}
+    taken = next(name for name, reason in reasons.items() if reason is None)
+    if as_json:
+        print(json.dumps({"auto": taken, "refusals": reasons}, indent=1))
+        return DONE
+    for name, reason in reasons.items():
+        able = "can run it" + (", and auto takes it" if name == taken else "")
+        print(f"{name}: {able if reason is None else f'cannot: {reason}'}")
+    return DONE

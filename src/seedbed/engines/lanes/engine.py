@@ -1,0 +1,323 @@
+"""The lanes engine: blocks of runs trained side by side, one run in each SIMD lane of one core."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seedbed import generators
+from seedbed.building import fast_path_off, make_data, make_model
+from seedbed.capture import Refusal
+from seedbed.engines.batches import whole_tensors
+from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.lanes import mersenne, native
+from seedbed.engines.lanes.kernel import Kernel, Plan, fill_tables, make_kernel, make_plan
+from seedbed.engines.lanes.mersenne import GeneratorState
+from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.protocol import Stopped, Trainer
+from seedbed.engines.results import failed, finished, is_finite
+from seedbed.errors import WorkerError
+from seedbed.experiments import Data, Experiment
+from seedbed.records import Recording, RunResult
+from seedbed.seeds import Assignment
+
+SPLITS_KEPT = 4  # trainings of recent split seeds held in memory
+SEGMENT_SECONDS = 0.25  # about how long a block trains before it looks whether it is to stop
+# The generators are one for the process: models are made, and evaluated, by one thread at a time.
+_PYTHON = threading.Lock()
+
+
+class LanesEngine:
+    """One run in each lane: for networks small enough that a processor's cache holds a block of them."""
+
+    name = "lanes"
+    in_threads = True
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The lanes of a block: sums are taken in another order where blocks are of another width."""
+        return {"lanes": native.machine().lanes}
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The compiler's version, which can change bits."""
+        return {"llvm": native.version()}
+
+    @property
+    def block_size(self) -> int:
+        """As many runs as there are lanes."""
+        return native.machine().lanes
+
+    def refusal(self, experiment: Experiment, data: Data) -> str | None:
+        """Why it cannot run the experiment; None where it can."""
+        try:
+            _plan(experiment, data)
+        except (Unsupported, Refusal) as error:
+            return str(error)
+        return None
+
+    def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
+        """Make ready to train the experiment."""
+        return LanesTrainer(experiment, recording)
+
+
+_PLANS: deque[tuple[Experiment, Data, Plan]] = deque(maxlen=SPLITS_KEPT)  # recent ones: capturing takes a second
+
+
+def _plan(experiment: Experiment, data: Data) -> Plan:
+    """The plan of a training, made once in a process for the same objects."""
+    for known, of, plan in list(_PLANS):
+        if known is experiment and of is data:
+            return plan
+    plan = _made(experiment, data)
+    _PLANS.append((experiment, data, plan))
+    return plan
+
+
+def _made(experiment: Experiment, data: Data) -> Plan:
+    tensors = whole_tensors(data.train)
+    if tensors is None or len(tensors) < 2:
+        raise Unsupported(
+            f"the training rows are a {type(data.train).__name__}, whose items are made by code of their own: lanes "
+            f"takes a TensorDataset, or a Subset of one"
+        )
+    if _evaluation_draws(experiment, data):
+        raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
+    probe = mersenne.probe()
+    if not probe.order:
+        raise Unsupported(f"this torch orders rows otherwise than can be replayed: {probe.reason}")
+    plan = make_plan(experiment, tensors)
+    if any(step.draws for step in plan.steps) and not probe.bernoulli:
+        raise Unsupported(f"this torch draws dropout otherwise than can be replayed: {probe.reason}")
+    return plan
+
+
+def _evaluation_draws(experiment: Experiment, data: Data) -> bool:
+    with generators.seeded(0), fast_path_off():
+        model = make_model(experiment)
+        before = generators.states()
+        Evaluator(experiment, data).examine_in_place(model)
+        return generators.states() != before
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    data: Data
+    plan: Plan
+    evaluator: Evaluator
+
+    @functools.cache  # noqa: B019 - lives as long as the trainer
+    def kernel(self, plain: bool) -> Kernel:
+        return make_kernel(self.plan, plain=plain)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+class LanesTrainer:
+    """Trains blocks of runs of one experiment. Several threads may train at once."""
+
+    def __init__(self, experiment: Experiment, recording: Recording) -> None:
+        self._experiment, self._recording = experiment, recording
+        self._curve_epochs = recording.curve_epochs(experiment.epochs)
+        self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End what other threads are training, soon; nothing of it is kept."""
+        self._stopped.set()
+
+    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+        """Train these runs and yield each as it is finished."""
+        for each in self._blocks(block):
+            yield from each.results()
+
+    def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
+        """Every parameter and buffer of each run after its first step."""
+        found: dict[Assignment, dict[str, Tensor]] = {}
+        for each in self._blocks(block):
+            found |= each.after_one_step()
+        return [found[each] for each in block]
+
+    def _blocks(self, assignments: Sequence[Assignment]) -> Iterator[_Block]:
+        """Blocks of runs that one kernel can train together."""
+        lanes = native.machine().lanes
+        kinds: dict[tuple[int, bool], list[Assignment]] = {}
+        for each in assignments:
+            kinds.setdefault((each.split, each.is_plain), []).append(each)
+        for (split, plain), alike in kinds.items():
+            with _PYTHON:
+                prepared = self._prepared(split)
+                kernel = prepared.kernel(plain)
+            for start in range(0, len(alike), lanes):
+                yield _Block(self, prepared, kernel, alike[start : start + lanes])
+
+    def _prepare(self, split: int) -> _Prepared:
+        data = make_data(self._experiment, split)
+        return _Prepared(data, _plan(self._experiment, data), Evaluator(self._experiment, data))
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is trained."""
+        return self._experiment
+
+    @property
+    def recording(self) -> Recording:
+        """What is kept."""
+        return self._recording
+
+    @property
+    def curve_epochs(self) -> tuple[int, ...]:
+        """After which epochs everything is evaluated."""
+        return self._curve_epochs
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether blocks are to end."""
+        return self._stopped.is_set()
+
+
+class _Block:
+    """Runs that are trained together: one in each lane, the last ones repeated where there are fewer."""
+
+    def __init__(
+        self, trainer: LanesTrainer, prepared: _Prepared, kernel: Kernel, assignments: Sequence[Assignment]
+    ) -> None:
+        self._trainer, self._prepared, self._kernel = trainer, prepared, kernel
+        self._assignments = assignments
+        self._models: list[nn.Module] = []
+        self._arena: NDArray[np.float32]
+
+    def results(self) -> Iterator[RunResult]:
+        """Train the block and yield its results."""
+        start = time.perf_counter()
+        trained, failures = self._begin_all(start)
+        yield from failures
+        if not trained:
+            return
+        curves = self._train(trained)
+        share = (time.perf_counter() - start) / len(trained)
+        for lane, assignment in enumerate(trained):
+            with _PYTHON, fast_path_off():
+                begun = time.perf_counter()
+                self._read(lane)
+                result = finished(
+                    assignment,
+                    self._models[lane],
+                    self._prepared.evaluator,
+                    self._trainer.recording,
+                    never_finite=self._never_finite[lane],
+                    curves=curves[lane],
+                    curve_epochs=self._trainer.curve_epochs,
+                    since=begun - share,
+                    in_place=True,  # it draws nothing: see _evaluation_draws
+                )
+            yield result
+
+    def after_one_step(self) -> dict[Assignment, dict[str, Tensor]]:
+        """Every parameter and buffer of each run after its first step."""
+        trained, failures = self._begin_all(time.perf_counter())
+        if failures:
+            raise WorkerError(f"seed {failures[0].assignment} failed: {failures[0].error}")
+        self._kernel.run(self._arena, 0, 1, most_steps=1)
+        found = {}
+        for lane, assignment in enumerate(trained):
+            self._read(lane)
+            found[assignment] = {name: value.clone() for name, value in self._models[lane].state_dict().items()}
+        return found
+
+    def _begin_all(self, start: float) -> tuple[list[Assignment], list[RunResult]]:
+        """Make the runs' models and fill the arena; the runs that began, and those whose code raised."""
+        trained: list[Assignment] = []
+        failures: list[RunResult] = []
+        states = []
+        with _PYTHON, generators.preserved(), fast_path_off():
+            for assignment in self._assignments:
+                try:
+                    states.append(self._begin(assignment))
+                    trained.append(assignment)
+                except (Exception, SystemExit) as error:  # the user's code may raise anything
+                    failures.append(failed(assignment, error, since=start))
+            if trained:
+                self._fill(states)
+        return trained, failures
+
+    def _begin(self, assignment: Assignment) -> tuple[nn.Module, GeneratorState, GeneratorState]:
+        """A run's model, and its generators as they stand when training begins."""
+        generators.seed_cpu(assignment.init)
+        model = make_model(self._trainer.experiment)
+        main = GeneratorState.of_torch(torch.get_rng_state())
+        if assignment.is_plain:
+            return model, main, main
+        return model, GeneratorState.seeded(assignment.noise), GeneratorState.seeded(assignment.order)
+
+    def _fill(self, states: Sequence[tuple[nn.Module, GeneratorState, GeneratorState]]) -> None:
+        kernel, state = self._kernel, self._kernel.plan.state
+        self._arena = kernel.arena()
+        fill_tables(kernel, self._arena)
+        self._models = [model for model, _, _ in states]
+        self._never_finite = [
+            {name for name, buffer in model.named_buffers() if not is_finite(buffer)} for model in self._models
+        ]
+        lanes = kernel.machine.lanes
+        padded = [*states, *[states[-1]] * (lanes - len(states))]
+        for name, buffer in (*state.parameters.items(), *state.buffers.items()):
+            view = kernel.view(self._arena, buffer)
+            for lane, (model, _, _) in enumerate(padded):
+                own = model.get_parameter(name) if name in state.parameters else model.get_buffer(name)
+                view[..., lane] = own.detach().numpy()
+        for (name, slot), buffer in state.slots.items():
+            rule = kernel.plan.schedule.rules[kernel.plan.schedule.groups[name]]
+            kernel.view(self._arena, buffer)[...] = rule.slots[slot]
+        random = kernel.generators
+        for words, used, chosen in (
+            (random.main, random.main_used, 1),
+            (random.loader, random.loader_used, 2),
+        ):
+            whole = [each[chosen].normalized() for each in padded]
+            kernel.view(self._arena, words).view(np.uint32)[...] = np.stack([each.words for each in whole], axis=-1)
+            kernel.view(self._arena, used)[...] = 0
+
+    def _train(self, trained: Sequence[Assignment]) -> list[dict[str, list[float]]]:
+        """Train to the end; the scores of each run after each epoch whose scores are asked for."""
+        curves: list[dict[str, list[float]]] = [{} for _ in trained]
+        epochs = self._trainer.experiment.epochs
+        stops = sorted({*self._trainer.curve_epochs, epochs})
+        done, pace = 0, 1
+        for stop in stops:
+            while done < stop:
+                if self._trainer.is_stopped:
+                    raise Stopped
+                begun, count = time.perf_counter(), min(pace, stop - done)
+                self._kernel.run(self._arena, done, done + count)
+                done += count
+                took = time.perf_counter() - begun
+                pace = max(1, min(2 * count, int(count * SEGMENT_SECONDS / max(took, 1e-6))))
+            if stop in self._trainer.curve_epochs:
+                with _PYTHON, fast_path_off():
+                    for lane, curve in enumerate(curves):
+                        self._read(lane)
+                        scores, _ = self._prepared.evaluator.examine_in_place(self._models[lane])
+                        for name, value in scores.items():
+                            curve.setdefault(name, []).append(value)
+        return curves
+
+    def _read(self, lane: int) -> None:
+        """Write a lane's parameters and buffers into its model."""
+        kernel, state = self._kernel, self._kernel.plan.state
+        model = self._models[lane]
+        with torch.no_grad():
+            for name, buffer in (*state.parameters.items(), *state.buffers.items()):
+                own = model.get_parameter(name) if name in state.parameters else model.get_buffer(name)
+                values = np.ascontiguousarray(kernel.view(self._arena, buffer)[..., lane])
+                own.copy_(torch.from_numpy(values).reshape(own.shape))

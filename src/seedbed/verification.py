@@ -1,0 +1,277 @@
+"""Hold a fast engine to the reference engine: one step from the same state, and whole trainings.
+
+A fast engine starts from the same initial weights and serves the same rows and masks; what follows differs by rounding,
+and training makes that larger, by how much depends on the experiment. So two gaps are measured. The *step gap*, after
+one step, is rounding and no more: both engines are compared with the same step in float64. The *final gap* is set
+beside what becomes, in the reference engine alone, of a nudge of one initial weight by one unit in its last place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seedbed import engines, generators
+from seedbed.building import fast_path_off, make_data
+from seedbed.engines.batches import whole_tensors
+from seedbed.engines.reference import Run
+from seedbed.errors import WorkerError
+from seedbed.executors import Output, ProcessExecutor, Task
+from seedbed.experiments import Experiment
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+
+STEPS_VERIFIED = 4  # runs whose first step is compared
+# A step of one engine may be so many times as far from the float64 step as the reference engine's own is. Sums taken in
+# another order and functions that round otherwise differ by a few units in the last place; a wrong one by millions.
+STEP_FACTOR = 50.0
+STEP_FLOOR = 64 * 2.0**-24  # relative to the largest weight: where the reference engine's step happens to be exact
+FINAL_FACTOR = 20.0  # a final gap of more than so many one-ulp gaps is told as a warning
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far two trainings of one run lie apart.
+
+    Attributes:
+        weights: the largest difference of a weight or buffer.
+        predictions: examples that are predicted otherwise.
+        score: difference of the primary score.
+    """
+
+    weights: float
+    predictions: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+        engine: that was verified.
+        seeds: labels of the runs whose step was compared; the first one was trained whole.
+        step: largest difference of a weight after one step between the engine and the float64 step.
+        step_reference: the same of the reference engine.
+        step_bound: what ``step`` may be.
+        final: between engine and reference, after the whole training; None where the run diverges in either.
+        one_ulp: between reference and reference with one initial weight nudged.
+        examples: how many examples ``predictions`` counts from.
+        primary: the primary score's name.
+    """
+
+    engine: str
+    seeds: tuple[str, ...]
+    step: float
+    step_reference: float
+    step_bound: float
+    final: Gap | None
+    one_ulp: Gap | None
+    examples: int
+    primary: str
+
+    @property
+    def is_bug(self) -> bool:
+        """Whether the step differs by more than rounding."""
+        return not self.step <= self.step_bound
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the whole training differs by well more than a nudge of one ulp makes it differ."""
+        if self.final is None or self.one_ulp is None:
+            return False
+        return self.final.weights > FINAL_FACTOR * max(self.one_ulp.weights, self.step_bound)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        step = f"one step differs by {self.step:.1e} (bound {self.step_bound:.1e})"
+        if self.final is None or self.one_ulp is None:
+            whole = "the whole training diverges in one of them, and is not compared"
+        else:
+            whole = (
+                f"the whole training by {_told(self.final, self.examples, self.primary)}; "
+                f"one weight nudged by one ulp makes the reference differ by {_told(self.one_ulp, None, None)}"
+            )
+        return f"{self.engine} verified on seed {self.seeds[0]}: {step}, {whole}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        gaps = {
+            name: None if gap is None else vars(gap) for name, gap in (("final", self.final), ("one_ulp", self.one_ulp))
+        }
+        return {**vars(self), "seeds": list(self.seeds), **gaps}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Verification:
+        """What ``as_json`` gave."""
+        gaps = {name: None if values[name] is None else Gap(**values[name]) for name in ("final", "one_ulp")}
+        return Verification(**{**values, "seeds": tuple(values["seeds"]), **gaps})
+
+
+def _told(gap: Gap, examples: int | None, primary: str | None) -> str:
+    of = "" if examples is None else f" of {examples}"
+    name = "" if primary is None else f" in {primary}"
+    return f"{gap.weights:.1e} in a weight, {gap.predictions}{of} predictions, {gap.score:.4g}{name}"
+
+
+def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VERIFIED) -> list[Assignment]:
+    """The runs to verify: the same ones each time, and nobody's choice, by a hash of the study and their seeds."""
+
+    def place(assignment: Assignment) -> bytes:
+        return hashlib.blake2b(f"{study}\0{assignment.key}".encode(), digest_size=8).digest()
+
+    return sorted(assignments, key=place)[:count]
+
+
+def verify(
+    experiment: Experiment,
+    engine: engines.Engine,
+    assignments: Sequence[Assignment],
+    primary: str,
+    larger_threads: int = 1,
+) -> Verification:
+    """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole."""
+    trainer = engine.trainer(experiment, Recording(weights=True))
+    after = trainer.weights_after_one_step(assignments)
+    step = step_reference = scale = 0.0
+    for assignment, found in zip(assignments, after, strict=True):
+        reference = _one_step(experiment, assignment, torch.float32)
+        exact = _one_step(experiment, assignment, torch.float64)
+        truth = exact if exact is not None else reference
+        assert reference is not None and truth is not None
+        step = max(step, _difference(found, truth))
+        step_reference = max(step_reference, _difference(reference, truth))
+        scale = max(scale, max((float(v.abs().max()) for v in truth.values() if v.numel()), default=0.0))
+    bound = max(STEP_FACTOR * step_reference, STEP_FLOOR * scale)
+    first = assignments[0]
+    plain, nudged = _trained_by_reference(experiment, first, larger_threads)
+    (own,) = trainer.train([first])
+    final = _gap(own, plain, primary)
+    return Verification(
+        engine=engine.name,
+        seeds=tuple(each.label for each in assignments),
+        step=step,
+        step_reference=step_reference,
+        step_bound=bound,
+        final=final,
+        one_ulp=_gap(nudged, plain, primary),
+        examples=sum(len(each) for each in plain.predictions.values()),
+        primary=primary,
+    )
+
+
+def _one_step(experiment: Experiment, assignment: Assignment, dtype: torch.dtype) -> dict[str, Tensor] | None:
+    """The reference engine's weights and buffers after one step; None where the model has no step in float64."""
+    data = make_data(experiment, assignment.split)
+    with generators.preserved(), fast_path_off():
+        run = Run(experiment, data, whole_tensors(data.train), assignment)
+        if dtype is torch.float64:
+            try:
+                run.widen()
+                run.one_step()
+            except RuntimeError:  # something in it is of 32 bits by its own choice
+                return None
+        else:
+            run.one_step()
+        return {name: value.detach().double() for name, value in run.model.state_dict().items()}
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    worst = 0.0
+    for name, value in one.items():
+        a, b = torch.as_tensor(value).double(), torch.as_tensor(other[name]).double()
+        same = (a == b) | (a.isnan() & b.isnan())
+        gap = torch.where(same, 0.0, (a - b).abs())
+        worst = max(worst, float(gap.nan_to_num(nan=math.inf).max()) if gap.numel() else 0.0)
+    return worst
+
+
+@dataclass(frozen=True)
+class Nudged:
+    """A model maker whose first weight is one unit in the last place larger."""
+
+    model: Callable[[], nn.Module]
+
+    def __call__(self) -> nn.Module:
+        """The model, nudged."""
+        made = self.model()
+        with torch.no_grad():
+            for parameter in made.parameters():
+                if parameter.requires_grad and parameter.numel():
+                    flat = parameter.reshape(-1)
+                    nudge = torch.nextafter(flat[:1], torch.full_like(flat[:1], math.inf))
+                    parameter.view(-1)[:1].copy_(nudge)
+                    break
+        return made
+
+
+def _trained_by_reference(experiment: Experiment, assignment: Assignment, threads: int) -> tuple[RunResult, RunResult]:
+    """The run trained by the reference engine as it is, and nudged; side by side in two processes."""
+    found: dict[int, RunResult | BaseException] = {}
+
+    def train(position: int, what: Experiment) -> None:
+        from seedbed import fingerprint
+
+        task = Task(
+            what,
+            "reference",
+            Recording(weights=True),
+            threads,
+            {assignment.split: fingerprint.hash_data(make_data(what, assignment.split))},
+        )
+        try:
+            with closing(ProcessExecutor(1).run(task, iter([[assignment]]))) as results:  # type: ignore[type-var]
+                for each in results:
+                    if not isinstance(each, Output):
+                        found[position] = each
+        except BaseException as error:
+            found[position] = error
+
+    both = (experiment, replace(experiment, model=Nudged(experiment.model)))
+    with generators.preserved():
+        running = [threading.Thread(target=train, args=each) for each in enumerate(both)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    results = []
+    for position in range(2):
+        result = found[position]
+        if isinstance(result, BaseException):
+            raise result
+        if result.status is Status.FAILED:
+            raise WorkerError(f"seed {assignment} could not be trained by the reference engine: {result.error}")
+        results.append(result)
+    return results[0], results[1]
+
+
+def _gap(one: RunResult, other: RunResult, primary: str) -> Gap | None:
+    from safetensors.torch import load
+
+    if Status.DONE not in (one.status, other.status) or one.status is not other.status:
+        return None
+    assert one.weights is not None and other.weights is not None
+    return Gap(
+        weights=_difference(load(one.weights), load(other.weights)),
+        predictions=sum(_other_rows(one.predictions[name], other.predictions[name]) for name in one.predictions),
+        score=abs(one.scores[primary] - other.scores[primary]),
+    )
+
+
+def _other_rows(one: NDArray[Any], other: NDArray[Any]) -> int:
+    """Examples whose class differs, or a value of which differs by more than a thousandth of the values' spread."""
+    a, b = one.reshape(len(one), -1), other.reshape(len(other), -1)
+    if np.issubdtype(a.dtype, np.integer):
+        return int((a != b).any(axis=1).sum())
+    return int((np.abs(a - b) > 1e-3 * max(float(b.std()), 1e-12)).any(axis=1).sum())
