@@ -11,7 +11,8 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)
-	$(BIN)/seedbed run people -s 0:6 --store demo.db
+	$(BIN)/seedbed run people -s 0:1000 --store demo.db
+	$(BIN)/python examples/six_seeds.py demo.db
 
 test: lint types layers
 	$(BIN)/pytest -m 'not slow' --cov --cov-report=term

@@ -13,7 +13,8 @@ from torch import Tensor
 from seedbed.capture import CapturedGraph, InputKind, OutputKind
 from seedbed.engines.lanes import native
 from seedbed.engines.lanes.emit import Machine, StepEmitter, layout
-from seedbed.engines.lanes.ir import Buffer, Type
+from seedbed.engines.lanes.ir import Buffer
+from seedbed.engines.lanes.kernel import elements
 from seedbed.engines.lanes.step import computed, make_state
 
 Values = Mapping[tuple[InputKind, str], Tensor]
@@ -44,11 +45,8 @@ def by_lanes(
     arena = memory[start : start + placed.words]
 
     def view(buffer: Buffer) -> np.ndarray:
-        lanes = machine.lanes if buffer.varying else 1
-        begin = placed.offsets[buffer]
-        words = arena[begin : begin + max(buffer.size, 1) * lanes]
-        typed = words if buffer.type is Type.F32 else words.view(np.int32)
-        return typed.reshape(*buffer.shape, lanes)
+        found = elements(arena, buffer, placed, machine)
+        return found if buffer.varying else found[..., None]
 
     inputs, draws = iter(step.inputs), iter(buffer for buffer, _ in step.draws)
     for each in graph.inputs:

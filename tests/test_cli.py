@@ -58,11 +58,12 @@ NUMBER = 5
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "train.py").write_text(OWN)
     (tmp_path / "helper.py").write_text("CLASSES = 2\n")
+    (tmp_path / "unguarded.py").write_text("import seedbed as sb\nfrom train import own\nsb.run(own(), range(2))\n")
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
     yield tmp_path
     sys.path[:] = path
-    for name in ("helper", "seedbed_target_train", "train"):
+    for name in ("helper", "seedbed_target_train", "seedbed_target_unguarded", "train"):
         sys.modules.pop(name, None)
 
 
@@ -159,11 +160,71 @@ def test_studies_show_export_and_delete(seedbed, folder: Path) -> None:
     assert [each.name for each in sb.studies()] == ["wide"]
 
 
+@pytest.fixture
+def exported(seedbed) -> str:
+    seedbed("run train.py:own -n 3")
+    return seedbed("export own")[1]
+
+
+def test_an_export_replaces_a_file_and_no_other(seedbed, exported: str, folder: Path) -> None:
+    (folder / "real.csv").write_text("old")
+    (folder / "real.csv").chmod(0o640)
+    (folder / "link.csv").symlink_to("real.csv")
+    (folder / "new.csv.part").write_text("mine")
+    for name in ("link.csv", "new.csv"):
+        assert seedbed(f"export own -o {name}")[0] == 0
+        assert (folder / name).read_text() == exported
+    assert (folder / "link.csv").is_symlink()
+    assert (folder / "real.csv").stat().st_mode & 0o777 == 0o640
+    assert (folder / "new.csv.part").read_text() == "mine"
+    assert not list(folder.glob(".*csv*"))
+
+
+def test_an_export_is_written_into_a_pipe(seedbed, exported: str, folder: Path) -> None:
+    os.mkfifo("pipe")
+    reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True)
+    assert seedbed("export own -o pipe")[0] == 0
+    assert reader.communicate(timeout=30)[0] == exported
+    assert (folder / "pipe").is_fifo()
+    done = subprocess.run([*COMMAND, "export", "own", "-o", "/dev/stdout"], capture_output=True, text=True, check=True)
+    assert done.stdout == exported
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("-o ''", "-o needs a name, got ''"),
+        ("-o .", ". is a folder: name a file in it, such as runs.csv"),
+        ("-o no/runs.csv", "no/runs.csv cannot be written: No such file"),
+        ("-o /dev/full", "/dev/full cannot be written: No space left"),
+        ("-o seedbed.db", "seedbed.db is the store itself"),
+        ("--store sqlite:///seedbed.db -o ./seedbed.db-wal", "seedbed.db-wal is the store itself"),
+        ("--weights ''", "--weights needs a name, got ''"),
+        ("--weights kept -o runs.csv", "leave -o and --format out"),
+        ("--weights kept --format csv", "leave -o and --format out"),
+        ("--weights kept", "own kept no weights"),
+        ("--weights train.py", "train.py is a file: --weights takes a folder"),
+        ("-s 7,9", "own has no run of seeds 7,9"),
+        ("-s 1 --split 2", "own has no run of seeds 1 and split 2"),
+        ("--split x", "split: 'x' is neither a seed"),
+    ],
+)
+def test_an_export_that_cannot_be_leaves_nothing(
+    options: str, message: str, seedbed, exported: str, folder: Path
+) -> None:
+    before = {path.name for path in folder.iterdir()}
+    status, out, err = seedbed(f"export own {options}")
+    assert (status, out) == (2, "")
+    assert message in err
+    assert {path.name for path in folder.iterdir()} == before
+
+
 def test_delete_asks(folder: Path, seedbed) -> None:
     seedbed("run train.py:own -n 2")
-    for answer, left in (("n\n", 1), ("y\n", 0)):
+    for answer, left in (("n\n", 1), ("", 1), ("y\n", 0)):
         done = subprocess.run([*COMMAND, "delete", "own"], input=answer, text=True, capture_output=True, check=False)
         assert "Delete own with 2 runs from seedbed.db?" in done.stderr
+        assert ("nothing deleted" in done.stderr, done.returncode) == ((True, 1) if left else (False, 0))
         assert len(sb.studies()) == left
 
 
@@ -217,7 +278,10 @@ def test_diverged_runs_are_counted_apart(seedbed) -> None:
         ("run people -n 2 -p hidden=10,a", "parameter hidden must be a whole number, got 'a'"),
         ("run people -n 2 -p hidden=0", "hidden sizes must be at least 1"),
         ("run people -n 2 -p batch_size=0", "batch_size must be a whole number of at least 1, got 0"),
-        ("run people -n 2 -p lr=-1", "lr must be above 0"),
+        ("run people -n 2 -p lr=-1", "lr must be a finite number above 0, got -1.0"),
+        ("run people -n 2 -p lr=inf", "lr must be a finite number above 0, got inf"),
+        ("run train.py -n 2", "which experiment of train.py? Write train.py:own; its functions are own"),
+        ("run unguarded.py:own -n 2", "unguarded.py was being loaded"),
         ("run people -n 2 -p data=absent.txt", "absent.txt cannot be read: No such file"),
         ("show own", "there is no store at seedbed.db"),
         ("shwo own", "did you mean 'show'?"),
@@ -260,7 +324,10 @@ def test_an_identity_that_differs_is_refused_with_the_way_out(seedbed) -> None:
     assert "lr=0.1" in err
     assert "lr=0.5" in err
     assert "--name" in err
-    assert "seedbed delete 'mine'" in err
+    assert "seedbed delete mine\n" in err
+    seedbed('run train.py:own -n 2 --name "it\'s"')
+    status, _, err = seedbed('run train.py:own -n 2 --name "it\'s" -p lr=0.5')
+    assert shlex.split(err.rpartition("with: ")[2]) == ["seedbed", "delete", "it's"]
 
 
 def test_debug_shows_the_traceback(seedbed) -> None:
@@ -348,6 +415,43 @@ def test_a_closed_pipe_is_no_error(folder: Path, seedbed) -> None:
     )
     assert done.stdout.startswith("seed,init,order")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("columns", "narrow"), [(80, True), (120, False)])
+def test_a_terminal_shows_whole_lines(columns: int, narrow: bool, seedbed, folder: Path) -> None:
+    seedbed("run train.py:own -n 5 --name 'a-name-of-36-letters[lr=0.01,a=1,b=2]'")
+    for line in ("show 'a-name-of-36-letters[lr=0.01,a=1,b=2]'", "studies"):
+        shown = on_a_terminal(line, columns)
+        assert all(len(each) <= columns for each in shown.splitlines()), shown
+        assert "a-name-of-36-letters[lr=0.01,a=1,b=2]" in shown
+        if line != "studies":
+            assert ("\ntrain/loss: min by seed " in shown) == narrow
+            assert (re.search(r"^train/loss .* \(seed \d\)", shown, re.MULTILINE) is None) == narrow
+        else:
+            assert ("computing" in shown) == (not narrow)
+
+
+def on_a_terminal(line: str, columns: int) -> str:
+    """What the command shows on a terminal of so many columns, without colours."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    process = subprocess.Popen([*COMMAND, *shlex.split(line)], stdout=slave, stdin=slave, env=environment)
+    os.close(slave)
+    shown = b""
+    try:
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    except OSError:  # the end of a terminal
+        pass
+    os.close(master)
+    assert process.wait(timeout=30) == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r", "")
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "seedbed", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: seedbed ")
+    assert all(len(line) <= 78 for line in done.stdout.splitlines())
 
 
 def test_help_names_every_command_and_is_quick() -> None:

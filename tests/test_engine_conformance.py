@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load
 
+import seedbed as sb
 from seedbed import engines
 from seedbed.fingerprint import hash_state
 from seedbed.records import Recording, RunResult, Status
@@ -20,11 +24,24 @@ POOL = (
     Assignment.roles(2, 2, 2),
 )
 
-each_engine = pytest.mark.parametrize("engine", engines.ENGINES)
+ALL = ("reference", "lanes")
+each_engine = pytest.mark.parametrize("engine", ALL)
+
+
+def test_no_engine_is_left_out() -> None:
+    assert set(engines.ENGINES) == set(ALL)
+
+
+@functools.cache
+def experiment_of(name: str) -> sb.Experiment:
+    return TRAININGS[name].experiment()  # the same object, of which an engine may have made itself ready
 
 
 def trained(engine: str, name: str, block: list[Assignment], **recording: object) -> dict[str, RunResult]:
-    trainer = engines.make(engine).trainer(TRAININGS[name].experiment(), Recording(**recording))
+    experiment, made = experiment_of(name), engines.make(engine)
+    if (reason := made.refusal(experiment, experiment.data)) is not None:
+        pytest.skip(f"{engine} does not run it: {reason}")
+    trainer = made.trainer(experiment, Recording(**recording))
     return {result.assignment.key: result for result in trainer.train(block)}
 
 
@@ -80,9 +97,21 @@ def test_what_was_not_asked_for_is_not_kept(engine: str) -> None:
 
 
 @each_engine
-def test_curves_do_not_change_the_result(engine: str) -> None:
-    (without,) = trained(engine, "augmented", [POOL[2]]).values()
-    (with_curves,) = trained(engine, "augmented", [POOL[2]], curve_stride=1).values()
+@pytest.mark.parametrize("name", ["augmented", "batch-norm"])
+def test_curves_do_not_change_the_result(engine: str, name: str) -> None:
+    (without,) = trained(engine, name, [POOL[2]]).values()
+    (with_curves,) = trained(engine, name, [POOL[2]], curve_stride=1).values()
     assert with_curves.weights_hash == without.weights_hash
     assert with_curves.scores == without.scores
     assert np.array_equal(with_curves.predictions["train"], without.predictions["train"])
+
+
+@each_engine
+def test_a_step_is_the_first_of_the_training(engine: str) -> None:
+    experiment = replace(TRAININGS["one-batch"], epochs=1).experiment()
+    made = engines.make(engine)
+    block = list(POOL)
+    after = made.trainer(experiment, Recording()).weights_after_one_step(block)
+    whole = made.trainer(experiment, Recording()).train(block)
+    hashes = {result.assignment.key: result.weights_hash for result in whole}
+    assert {each.key: hash_state(state) for each, state in zip(block, after, strict=True)} == hashes

@@ -213,6 +213,15 @@ def test_data_that_depend_on_the_split_are_checked_when_they_are_made() -> None:
         check_data(fine, fine.data(0))
 
 
+def test_numbers_of_numpy_are_taken_as_pythons() -> None:
+    experiment = made(batch_size=np.int64(8), epochs=np.int32(3), clip_norm=np.float32(0.5), clip_value=np.int64(1))
+    assert [experiment.batch_size, experiment.epochs, experiment.clip_norm, experiment.clip_value] == [8, 3, 0.5, 1]
+    assert {type(experiment.batch_size), type(experiment.epochs)} == {int}
+    assert type(experiment.clip_norm) is float
+    with pytest.raises(sb.InputError, match="batch_size must be a whole number"):
+        made(batch_size=np.bool_(True))
+
+
 def test_which_way_a_score_is_better() -> None:
     experiment = made(metrics={"accuracy": sb.metrics.accuracy, "brier": sb.metrics.brier, "mse": abs})
     assert [larger_is_better(experiment, f"test/{name}") for name in ("accuracy", "brier", "mse", "loss")] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,37 @@ def test_keeping_the_best_does_not_drop_what_was_kept_before(store: Path) -> Non
     assert all(len(after.weights(seed)) > 0 for seed in range(3))
 
 
+def kept(store: Path) -> set[int]:
+    study = sb.load("trained", store)
+    return {each.seed for each in study.assignments if study.archive.weights("trained", each.key) is not None}
+
+
+def test_weights_kept_for_several_reasons_stay_until_the_last_lets_go(store: Path) -> None:
+    ranked = run(store.with_name("ranked.db"), range(8))
+    order = np.lexsort((range(8), ranked["test/loss"])).tolist()  # from the least loss to the greatest
+    best, middle, other = order[0], order[3], order[4]
+    by_loss = replace(EXPERIMENT, primary="test/loss")
+    run(store, [middle, other], by_loss, keep_weights="best")
+    run(store, [middle, other], by_loss, keep_weights="all")
+    assert kept(store) == {middle, other}
+    run(store, [best], by_loss, keep_weights="best")
+    assert kept(store) == {best, middle, other}
+
+
+def test_a_run_that_is_best_and_worst_stays_as_the_one_when_it_no_longer_is_the_other(store: Path) -> None:
+    ranked = run(store.with_name("ranked.db"), range(8))
+    order = np.lexsort((range(8), ranked["test/loss"])).tolist()
+    by_loss = replace(EXPERIMENT, primary="test/loss")
+    for policy in ("best", "worst"):
+        run(store, [order[3]], by_loss, keep_weights=policy)
+    run(store, [order[0]], by_loss, keep_weights="best")
+    assert kept(store) == {order[0], order[3]}
+    run(store, [order[7]], by_loss)  # the worst now, and nothing was kept of it
+    run(store, [order[5]], by_loss, keep_weights="worst", watcher=(told := Told()))
+    assert told.computed == [f"seed={order[5]}", f"seed={order[7]}"]
+    assert kept(store) == {order[0], order[7]}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_best_is_the_best_of_the_whole_study(workers: int, store: Path) -> None:
     first = run(store, range(4), keep_weights="best", workers=workers)
@@ -228,8 +260,10 @@ def test_each_split_has_data_of_its_own(store: Path) -> None:
     experiment = replace(EXPERIMENT, data=split_rows, name="splitting")
     study = run(store, sb.grid(seed=range(2), split=range(3)), experiment, workers=2)
     assert study.targets("test", 0).tolist() != study.targets("test", 1).tolist()
-    with pytest.raises(sb.InputError, match="3 splits"):
-        study.correct("test")
+    for ask in (study.correct, study.predictions):
+        with pytest.raises(sb.InputError, match="3 splits"):
+            ask("test")
+    assert study.filter(splits=1).predictions("test").shape == (2, 17)
     one = study.select(sb.grid(seed=range(2), split=1))
     assert one.correct("test").mean(axis=1).tolist() == pytest.approx(one["test/accuracy"].tolist())
 
@@ -301,18 +335,6 @@ def test_changed_data_are_refused(store: Path) -> None:
         run(store, range(4), replace(EXPERIMENT, data=sb.Data(train=data, evaluate=evaluate)))
 
 
-def unseeded() -> sb.Experiment:
-    draw = np.random.default_rng()  # seeded by the clock
-    x = torch.tensor(draw.random((20, 5)), dtype=torch.float32)
-    data = TensorDataset(x, torch.arange(20) % 3)
-    return replace(EXPERIMENT, data=sb.Data(train=data), name="unseeded")
-
-
-def test_data_drawn_without_a_seed_are_found_at_once(store: Path) -> None:
-    with pytest.raises(sb.IdentityError, match="without a seed"):
-        run(store, range(2), sb.experiment(unseeded)(), workers=1)
-
-
 def test_other_threads_are_refused(store: Path) -> None:
     run(store, range(2))
     with pytest.raises(sb.IdentityError, match="threads a run: 1 stored, 2 now"):
@@ -331,7 +353,7 @@ def test_another_environment_needs_consent_and_is_marked(store: Path, monkeypatc
     run(store, range(2))
     here = environment.capture()
     elsewhere = replace(here, identity={**here.identity, "torch": "1.0"})
-    monkeypatch.setattr(runner.environment, "capture", lambda: elsewhere)
+    monkeypatch.setattr(runner.environment, "capture", lambda engine: elsewhere)
     with pytest.raises(sb.IdentityError, match=r"torch: .* stored, 1\.0 now"):
         run(store, range(3))
     study = run(store, range(3), mixed=True, watcher=(told := Told()))
@@ -415,6 +437,10 @@ def test_diverged_runs_are_results_and_never_averaged(store: Path) -> None:
         ({"keep_weights": "some"}, "keep_weights must be"),
         ({"engine": "warp"}, "engine must be one of auto, reference"),
         ({"name": " "}, "name must be"),
+        ({"threads": None}, "threads must be a whole number of at least 1, got None"),
+        ({"examples": "no"}, "examples must be True or False, got 'no'"),
+        ({"mixed": 1}, "mixed must be True or False, got 1"),
+        ({"watcher": 3}, "watcher must have the methods begun, finished, said, got 3"),
     ],
 )
 def test_bad_arguments_write_nothing(options: dict, message: str, store: Path) -> None:
@@ -460,6 +486,70 @@ def test_what_is_no_experiment_store_or_name_is_told(
 ) -> None:
     with pytest.raises(sb.InputError, match=message):
         sb.run(experiment, 0, **{"store": store, **options})
+
+
+@pytest.mark.parametrize("seeds", [b"ab", bytearray(b"ab"), {"init": 3}])
+def test_what_is_iterable_and_no_seeds_is_told(seeds: object, store: Path) -> None:
+    with pytest.raises(sb.InputError, match="seeds must be numbers, a range, a list, text or assignments, got"):
+        run(store, seeds)
+    with pytest.raises(sb.InputError, match="init must be numbers"):
+        sb.grid(init=seeds)
+    assert not store.exists()
+
+
+def test_an_empty_selection_is_told(store: Path) -> None:
+    study = run(store, range(2), curves=1).select([99])
+    assert len(study) == 0
+    for ask in (
+        study.summary,
+        lambda: study.predictions("test"),
+        lambda: study.correct("test"),
+        lambda: study.curves("test/loss"),
+    ):
+        with pytest.raises(sb.InputError, match="no run of trained is selected"):
+            ask()
+
+
+def test_confidence_must_be_a_number(store: Path) -> None:
+    study = run(store, range(2))
+    for confidence in ("x", None, 2, 1.0, True):
+        with pytest.raises(sb.InputError, match="confidence must be a number between 0 and 1, got"):
+            study.summary(confidence=confidence)
+
+
+def test_a_study_can_be_sent_elsewhere(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store.parent)
+    study = run(Path(store.name), range(3))
+    sent = pickle.dumps(study)
+    monkeypatch.chdir("/")
+    copy = pickle.loads(sent)
+    assert (copy.name, copy.assignments) == (study.name, study.assignments)
+    assert copy["test/loss"].tolist() == study["test/loss"].tolist()
+    assert copy.predictions("test").tolist() == study.predictions("test").tolist()
+
+
+def leaves_for_one() -> nn.Module:
+    if torch.initial_seed() == 1:
+        raise SystemExit(3)
+    return plain_net()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_that_leaves_the_program_is_a_failed_one(workers: int, store: Path) -> None:
+    study = run(store, range(3), replace(EXPERIMENT, model=leaves_for_one), workers=workers)
+    assert [str(each.status) for each in study.runs] == ["done", "failed", "done"]
+    assert (study.run(1).error or "").startswith("SystemExit: 3")
+
+
+def test_a_store_that_is_removed_meanwhile_is_told(store: Path) -> None:
+    class Removes(Told):
+        def finished(self, result: RunResult) -> None:
+            super().finished(result)
+            store.unlink()
+
+    with pytest.raises(sb.StoreError, match="was removed, moved or replaced"):
+        run(store, range(3), watcher=(told := Removes()))
+    assert told.computed == ["seed=0"]
 
 
 def test_a_call_from_a_workers_import_is_told(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,10 +167,75 @@ def test_runs_of_a_study_that_is_deleted_meanwhile_are_refused(store: Path) -> N
 def test_weights_that_are_kept_for_one_reason_stay_when_another_lets_go(store: Path) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     for seed, reason in enumerate(["all", "best", "worst", "best"]):
-        writer.add(replace(result(seed), weights=b"w"), kept_for=reason)
-    writer.keep_only(Assignment.plain(3), "best")
-    study = sb.load("made", store)
-    assert [study.archive.weights("made", f"seed={seed}") for seed in range(4)] == [b"w", None, b"w", b"w"]
+        writer.add(replace(result(seed, seed / 10), weights=b"w"), kept_for=reason)
+    leader = writer.keep_leader("test/accuracy", True, "best")
+    assert (leader.assignment, leader.has_weights) == (Assignment.plain(3), True)
+    assert kept(store) == [0, 2, 3]
+
+
+def kept(store: Path, name: str = "made") -> list[int]:
+    """The seeds whose weights are stored."""
+    study = sb.load(name, store)
+    return [each.seed for each in study.assignments if study.archive.weights(name, each.key) is not None]
+
+
+def test_a_run_may_be_kept_for_several_reasons(store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+    writer.add(replace(result(1, 0.5), weights=b"w"), kept_for="best")
+    writer.keep_leader("test/accuracy", False, "worst")
+    writer.keep_for_all([Assignment.plain(1), Assignment.plain(2)])
+    writer.add(replace(result(2, 0.6), weights=b"w"), kept_for="best")
+    for larger_leads, reason in ((True, "best"), (False, "worst")):
+        writer.keep_leader("test/accuracy", larger_leads, reason)
+    assert kept(store) == [1, 2]  # 2 is the best; 1 was, is the worst, and one of all
+    writer.add(replace(result(0, 0.4), weights=b"w"), kept_for="worst")
+    writer.keep_leader("test/accuracy", False, "worst")
+    assert kept(store) == [0, 1, 2]
+    writer.add(replace(result(3, 0.7), weights=b"w"), kept_for="best")
+    writer.keep_leader("test/accuracy", True, "best")
+    assert kept(store) == [0, 1, 3]
+    writer.close()
+    delete("made", store)
+    with sqlite3.connect(store) as database:
+        assert database.execute("SELECT count(*) FROM seedbed_kept").fetchone() == (0,)
+    database.close()
+
+
+def test_two_writers_agree_on_who_leads(store: Path) -> None:
+    first, second = (StudyWriter(store, IDENTITY, ENVIRONMENT, {}) for _ in range(2))
+    first.add(replace(result(1, 0.5), weights=b"w"), kept_for="best")
+    second.add(replace(result(0, 0.5), weights=b"w"), kept_for="best")  # as good, and its seed comes first
+    second.add(RunResult(Assignment.plain(5), Status.DIVERGED, scores={"test/accuracy": 0.9}))
+    second.add(RunResult(Assignment.plain(6), Status.DONE, scores={"test/accuracy": float("nan")}))
+    for writer in (first, second):
+        assert writer.keep_leader("test/accuracy", True, "best").assignment == Assignment.plain(0)
+        assert kept(store) == [0]
+    second.add(result(4, 0.8))
+    leader = first.keep_leader("test/accuracy", True, "best")
+    assert (leader.assignment, leader.has_weights) == (Assignment.plain(4), False)  # to be trained again for them
+    assert leader.environment == first.environment
+
+
+@pytest.mark.parametrize("change", ["removed", "moved", "replaced"])
+def test_a_store_that_goes_away_meanwhile_is_told(change: str, store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+    assert writer.add(result(0))
+    if change == "removed":
+        store.unlink()
+    else:
+        store.rename(store.with_name("elsewhere.db"))
+    if change == "replaced":
+        store.touch()
+    with pytest.raises(sb.StoreError, match="was removed, moved or replaced while runs were being computed"):
+        writer.add(result(1))
+    writer.close()
+
+
+def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for driver in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(sb.StoreError, match=r"driver that is not installed, psycopg.*: pip install 'seedbed\[postgre"):
+        sb.studies("postgresql://nowhere/x")
 
 
 @pytest.mark.parametrize("location", ["", ":memory:"])

@@ -114,7 +114,9 @@ def test_a_modules_function_is_found() -> None:
     [
         ("{file}:mien", {}, "has no 'mien': did you mean 'mine'"),
         ("{file}:number", {}, "must be a function that returns a seedbed.Experiment, got 5"),
-        ("{file}:", {}, "a target is file.py:name"),
+        ("{file}:", {}, "targets_test_file.py:NAME; its functions are mine, needs, raises, leaves"),
+        ("{file}", {}, "which experiment of .*targets_test_file.py.* its functions are mine, needs, raises, leaves"),
+        ("no_such_file.py", {}, "there is no file no_such_file.py; an experiment in a file is written file.py:name"),
         (":mine", {}, "a target is file.py:name"),
         ("{file}:mine", {"widht": "3"}, "no parameter 'widht': did you mean 'width'"),
         ("{file}:mine", {"colour": "3"}, "no parameter 'colour'. Its parameters are: width, rate, must"),
@@ -139,6 +141,8 @@ def test_what_cannot_be_found_or_made_is_told(target: str, parameters: dict, mes
         ("def broken(:", "is no valid Python, line 1"),
         ("1 / 0", r"cannot be loaded: ZeroDivisionError.*line 1\)"),
         ("import sys; sys.exit()", "cannot be loaded: SystemExit"),
+        ("x = 1\0", "is no valid Python: source code string cannot contain null bytes"),
+        ("import seedbed as sb; sb.run(None, 0)", "was being loaded .*if __name__ == '__main__'"),
     ],
 )
 @pytest.mark.parametrize("as_module", [False, True])

@@ -49,6 +49,14 @@ def make_optimizer(experiment: Experiment, model: nn.Module) -> Optimizer:
         raise InputError(f"the optimizer could not be made{hint}: {error}") from error
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}")
+    own = {id(parameter) for parameter in model.parameters()}
+    foreign = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in own]
+    if foreign:
+        raise InputError(
+            f"the optimizer holds {len(foreign)} tensors that are no parameters of the model (the first of shape "
+            f"{list(foreign[0].shape)}), so that they would neither begin anew with each run nor be kept: a loss with "
+            f"parameters of its own belongs into the model, as a module of it"
+        )
     return optimizer
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import inspect
 import math
+import numbers
 import re
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
+from seedbed.copying import fresh_copy as fresh_copy
 from seedbed.errors import InputError
 from seedbed.metrics import Metric, as_metric
 
@@ -130,16 +131,20 @@ class Experiment:
             raise InputError("step_scheduler has no effect without a scheduler: give one, or leave it out")
         for attribute in ("batch_size", "epochs", "evaluation_batch_size"):
             value = getattr(self, attribute)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                 raise InputError(f"{attribute} must be a whole number of at least 1, got {value!r}")
+            object.__setattr__(self, attribute, int(value))  # numpy's integers too
         for attribute in ("shuffle", "drop_last"):
             if not isinstance(getattr(self, attribute), bool):
                 raise InputError(f"{attribute} must be True or False, got {getattr(self, attribute)!r}")
         for attribute in ("clip_norm", "clip_value"):
             bound = getattr(self, attribute)
-            number = isinstance(bound, int | float) and not isinstance(bound, bool)
-            if bound is not None and not (number and math.isfinite(bound) and bound > 0):
+            if bound is None:
+                continue
+            number = isinstance(bound, numbers.Real) and not isinstance(bound, bool)
+            if not (number and math.isfinite(bound) and bound > 0):
                 raise InputError(f"{attribute} must be a number above 0, or None, got {bound!r}")
+            object.__setattr__(self, attribute, bound.item() if hasattr(bound, "item") else bound)  # numpy's too
         if not isinstance(self.metrics, Mapping):
             raise InputError(f"metrics must map names to callables, got {type(self.metrics).__name__}")
         metrics: dict[str, Metric] = {}
@@ -210,18 +215,6 @@ def check_data(experiment: Experiment, data: Any) -> Data:
                 f"fields are seed, {', '.join(names)}"
             ) from error
     return data
-
-
-def fresh_copy(thing: Any) -> Any:
-    """A copy with a state of its own, of a dataset or loss that may change as it is used (a generator, a counter).
-
-    Each run of a script starts from the state as it was made; so does each run here. What cannot be copied, such as an
-    open file, is used as it is.
-    """
-    try:
-        return copy.deepcopy(thing)
-    except Exception:  # whatever the thing's own code raises
-        return thing
 
 
 def score_names(experiment: Experiment, data: Data) -> tuple[str, ...]:

@@ -16,10 +16,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedbed.experiments import Data, Experiment, fresh_copy, score_names
+from seedbed.copying import fresh_copy
+from seedbed.experiments import Data, Experiment, score_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+SCHEDULER_STATE = frozenset({"_last_lr", "_step_count", "_get_lr_called_within_step", "_is_initial"})  # no options
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Fingerprint:
 
     Attributes:
         settings: batch size, epochs, loss, optimizer with its options, ... as JSON values.
-        shapes: parameter and buffer to its type and shape, as text.
-        source: name to the text of every class and function of the user's that takes part.
+        shapes: parameter and buffer to its type and shape, as text, and whether it is frozen.
+        source: role and name, such as ``model Net``, to the text of every class and function of the user's that takes
+            part.
     """
 
     settings: Mapping[str, Any]
@@ -76,8 +80,9 @@ def take(experiment: Experiment, data: Data, model: nn.Module, optimizer: Any, s
         # A file may be moved: what it holds is known by the hash of the data.
         **{f"parameter {n}": describe(v) for n, v in experiment.parameters.items() if not isinstance(v, os.PathLike)},
     }
+    frozen = {n for n, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
     shapes = {
-        name: f"{str(value.dtype).removeprefix('torch.')}{_shape(value)}"
+        name: f"{str(value.dtype).removeprefix('torch.')}{_shape(value)}{' frozen' if name in frozen else ''}"
         for name, value in model.state_dict().items()
         if hasattr(value, "dtype")
     }
@@ -95,9 +100,8 @@ def _optimizer(model: nn.Module, optimizer: Any) -> str:
     groups = []
     for group in optimizer.param_groups:
         options = ", ".join(f"{k}={v}" for k, v in sorted(group.items()) if k != "params")
-        held = "" if len(optimizer.param_groups) == 1 else " of " + ", ".join(
-            names.get(id(parameter), "?") for parameter in group["params"]
-        )  # fmt: skip
+        mine = [names.get(id(parameter), "?") for parameter in group["params"]]
+        held = "" if set(mine) == set(names.values()) else f" of {', '.join(mine)}"
         groups.append(f"({options}){held}")
     return type(optimizer).__name__ + "; ".join(groups)
 
@@ -109,10 +113,21 @@ def _module(module: nn.Module) -> str:
     options = {
         name: f"tensor{list(value.shape)}" if isinstance(value, Tensor) else describe(value)
         for name, value in vars(module).items()
-        if not name.startswith("_") and name != "training"
+        if name != "training" and _is_option(module, name, value)
     }
     shown = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
     return f"{type(module).__qualname__}({shown})"
+
+
+def _is_option(thing: Any, name: str, value: Any) -> bool:
+    """Whether an attribute belongs to an object's description: public, or of a user's class, private and plain."""
+    if not name.startswith("_"):
+        return True
+    from torch import nn
+
+    of_torch = (type(thing).__module__ or "").partition(".")[0] == "torch"
+    plain = value is None or isinstance(value, bool | int | float | str | tuple)
+    return plain and not of_torch and not name.startswith("__") and name not in vars(nn.Module())
 
 
 def _closure(function: Any) -> str:
@@ -126,58 +141,95 @@ def _closure(function: Any) -> str:
     return "{" + ", ".join(f"{n}={describe(v)}" for n, v in simple.items()) + "}" if simple else ""
 
 
-def describe(thing: Any) -> str:
-    """Text for an object, equal in every process for equal objects: no addresses, tensors as hashes."""
+def describe(thing: Any, within: tuple[int, ...] = ()) -> str:
+    """Text for an object, equal in every process for equal objects: no addresses, tensors and arrays as hashes.
+
+    ``within`` are the ids of the objects that hold this one: an object that holds itself is described once.
+    """
+    import numpy as np
     from torch import Tensor
 
-    if isinstance(thing, Tensor):
-        return f"tensor{list(thing.shape)}:{hash_items([thing])[:8]}"
-    if isinstance(thing, functools.partial):
-        given = [describe(a) for a in thing.args] + [f"{k}={describe(v)}" for k, v in sorted(thing.keywords.items())]
-        return f"{describe(thing.func)}({', '.join(given)})"
+    if isinstance(thing, np.generic):
+        thing = thing.item()  # a number, however it was made
+    if isinstance(thing, Tensor | np.ndarray):
+        kind = "tensor" if isinstance(thing, Tensor) else "array"
+        return f"{kind}{list(thing.shape)}:{hash_items([thing])[:8]}"
     if thing is None or isinstance(thing, bool | int | float | str):
         return repr(thing)
+    if id(thing) in within:
+        return f"{type(thing).__qualname__}(...)"
+    inner = functools.partial(describe, within=(*within, id(thing)))
+    if isinstance(thing, functools.partial):
+        given = [inner(a) for a in thing.args] + [f"{k}={inner(v)}" for k, v in sorted(thing.keywords.items())]
+        return f"{inner(thing.func)}({', '.join(given)})"
     if isinstance(thing, tuple | list):
-        return f"[{', '.join(map(describe, thing))}]"
+        return f"[{', '.join(map(inner, thing))}]"
+    if isinstance(thing, set | frozenset):
+        return "{" + ", ".join(sorted(map(inner, thing))) + "}"
     if isinstance(thing, Mapping):
-        return "{" + ", ".join(f"{describe(k)}: {describe(v)}" for k, v in thing.items()) + "}"
+        return "{" + ", ".join(f"{inner(k)}: {inner(v)}" for k, v in thing.items()) + "}"
     if inspect.isclass(thing) or inspect.isroutine(thing):
         return str(getattr(thing, "__qualname__", thing.__class__.__qualname__)) + _closure(thing)
-    values = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
-    for inner in ("_parameters", "_buffers", "_modules"):  # of an nn.Module, such as a loss with class weights
-        values |= values.get(inner) or {}
-    plain = {
-        name: value
-        for name, value in values.items()
-        if not name.startswith("_")
-        and not (inspect.isroutine(value) or hasattr(value, "param_groups"))  # a scheduler holds its optimizer
-        and value is not thing
-    }
-    shown = ", ".join(f"{name}={describe(value)}" for name, value in sorted(plain.items()))
+    if not hasattr(thing, "__dict__"):  # such as a dtype, a range or a date: its own text says what it is
+        text = repr(thing)
+        return type(thing).__qualname__ if " at 0x" in text or isinstance(thing, os.PathLike) else text
+    parts = _held(thing)
+    parts |= {name: value for name, value in vars(thing).items() if _is_option(thing, name, value)}
+    shown = ", ".join(
+        f"{name}={inner(value)}"
+        for name, value in sorted(parts.items())
+        if not (inspect.isroutine(value) or hasattr(value, "param_groups"))  # a scheduler holds its optimizer
+    )
     return f"{type(thing).__qualname__}({shown})"
 
 
+def _held(thing: Any) -> dict[str, Any]:
+    """What torch's own objects hold in private attributes and is part of what they are.
+
+    The parts of an nn.Module, such as a loss with class weights; the phases of a scheduler, and the schedulers in it.
+    """
+    from torch.optim.lr_scheduler import LRScheduler
+
+    values = vars(thing)
+    if isinstance(thing, LRScheduler):
+        return {name: value for name, value in values.items() if name not in SCHEDULER_STATE}
+    parts: dict[str, Any] = {}
+    for inner in ("_parameters", "_buffers", "_modules"):
+        parts |= values.get(inner) or {}
+    return parts
+
+
 def _source(experiment: Experiment, data: Data, model: nn.Module) -> dict[str, str]:
-    things: list[Any] = [experiment.model, experiment.loss, experiment.optimizer, experiment.scheduler]
-    things += [type(module) for module in model.modules()]
-    things += [experiment.metric(name).compute for name in experiment.metrics]
-    things += [type(dataset) for dataset in (data.train, *data.evaluate.values())]
-    if experiment.recipe is not None:
-        things.append(experiment.recipe.factory)
-    if not isinstance(experiment.data, Data):
-        things.append(experiment.data)
+    things: list[tuple[str, Any]] = [
+        ("model", experiment.model),
+        ("loss", experiment.loss),
+        ("optimizer", experiment.optimizer),
+        ("scheduler", experiment.scheduler),
+        *(("module", type(module)) for module in model.modules()),
+        *((f"metric {name}", experiment.metric(name).compute) for name in experiment.metrics),
+        *((f"classify of metric {name}", experiment.metric(name).classify) for name in experiment.metrics),
+        *(("data set", type(dataset)) for dataset in (data.train, *data.evaluate.values())),
+        ("data", None if isinstance(experiment.data, Data) else experiment.data),
+        ("experiment", None if experiment.recipe is None else experiment.recipe.factory),
+    ]
     found: dict[str, str] = {}
-    for thing in things:
+    for role, given in things:
+        thing = given
         while isinstance(thing, functools.partial):
             thing = thing.func
+        if thing is None:
+            continue
         if not (inspect.isclass(thing) or inspect.isroutine(thing)):
             thing = type(thing)
         if (getattr(thing, "__module__", None) or "").partition(".")[0] in ("torch", "builtins", "functools"):
             continue
         try:
-            found[thing.__qualname__] = inspect.getsource(thing)
+            text = inspect.getsource(thing)
         except (OSError, TypeError):
-            found[thing.__qualname__] = "source not available"
+            text = "source not available"
+        name = f"{role} {thing.__qualname__}"
+        if text not in found.setdefault(name, text):
+            found[name] += text  # two classes of one name
     return found
 
 
@@ -225,7 +277,8 @@ def _update(digest: Any, item: Any) -> None:
     from torch import Tensor
 
     if isinstance(item, Tensor):
-        dense = item.detach().cpu().to_dense().contiguous() if item.is_sparse else item.detach().cpu().contiguous()
+        plain = item.detach().cpu()
+        dense = (plain.to_dense() if plain.is_sparse else plain.resolve_conj().resolve_neg()).contiguous()
         digest.update(f"tensor {dense.dtype} {list(dense.shape)}".encode())
         digest.update(dense.view(-1).view(_bytes_type()).numpy().data if dense.numel() else b"")
     elif isinstance(item, np.ndarray) and item.dtype != object:

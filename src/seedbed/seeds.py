@@ -87,6 +87,7 @@ class Assignment:
         return self.label
 
 
+_NO_SEEDS = (bytes, bytearray, memoryview, Mapping)  # iterable, and never meant as seeds
 SeedsLike = str | int | Assignment | Iterable[int | Assignment]
 
 
@@ -146,6 +147,8 @@ def as_assignments(seeds: SeedsLike, split: int = 0) -> tuple[Assignment, ...]:
         seeds = (seeds,)
     elif not isinstance(seeds, Iterable):
         seeds = (check_seed(seeds),)
+    elif isinstance(seeds, _NO_SEEDS):
+        raise InputError(f"seeds must be numbers, a range, a list, text or assignments, got {seeds!r:.80}")
     else:
         _check_range("seeds", seeds)
     made = (each if isinstance(each, Assignment) else Assignment.plain(check_seed(each), split) for each in seeds)
@@ -176,9 +179,9 @@ def grid(
         raise InputError("a plain seed decides init, order and noise: give either seed or these roles")
     if seed is None and all(value is None for value in (*given.values(), split)):
         raise InputError("a grid needs at least one of seed, init, order, noise, split")
-    splits = _numbers("split", split)
-    levels: Mapping[str, tuple[int, ...]] = {name: _numbers(name, value) for name, value in given.items()}
-    plain = _numbers("seed", seed)
+    splits = as_numbers("split", split)
+    levels: Mapping[str, tuple[int, ...]] = {name: as_numbers(name, value) for name, value in given.items()}
+    plain = as_numbers("seed", seed)
     if (count := math.prod(map(len, (*levels.values(), plain, splits)))) > MOST_SEEDS:
         raise InputError(f"the grid is {count:,} runs, more than {MOST_SEEDS:,}")
     if seed is not None:
@@ -189,7 +192,8 @@ def grid(
     )
 
 
-def _numbers(name: str, value: SeedsLike | None) -> tuple[int, ...]:
+def as_numbers(name: str, value: SeedsLike | None) -> tuple[int, ...]:
+    """Seeds of one role, called ``name`` in errors; 0 where nothing is given."""
     if value is None:
         return (0,)
     if isinstance(value, str):
@@ -198,6 +202,8 @@ def _numbers(name: str, value: SeedsLike | None) -> tuple[int, ...]:
         raise InputError(f"{name} must be seeds, got an assignment: {value}")
     if not isinstance(value, Iterable):
         return (check_seed(value, name),)
+    if isinstance(value, _NO_SEEDS):
+        raise InputError(f"{name} must be numbers, a range, a list or text, got {value!r:.80}")
     _check_range(name, value)
     result = tuple(dict.fromkeys(check_seed(each, name) for each in value))
     if not result:

@@ -14,7 +14,7 @@ from seedbed.environment import Environment
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, Status
-from seedbed.seeds import Assignment, SeedsLike, as_assignments
+from seedbed.seeds import Assignment, SeedsLike, as_assignments, as_numbers
 from seedbed.stats import Summary, summarize
 
 
@@ -152,7 +152,7 @@ class Study:
     def filter(self, seeds: SeedsLike | None = None, splits: SeedsLike | None = None) -> Study:
         """The same study, of the runs with these plain seeds (of any split), or these split seeds, or both."""
         plain = None if seeds is None else {each.seed for each in as_assignments(seeds)}
-        chosen = None if splits is None else {each.seed for each in as_assignments(splits)}
+        chosen = None if splits is None else set(as_numbers("split", splits))
         return replace(
             self,
             runs=tuple(
@@ -185,9 +185,10 @@ class Study:
             InputError: no such score, or no run that did not fail.
         """
         values = self[score or self.identity.primary]
+        self._check_not_empty()
         ended = np.array([run.status is not Status.FAILED for run in self.runs], dtype=bool)
         if not ended.any():
-            raise InputError(f"{self.name} has no run to summarize")
+            raise InputError(f"{self.name} has no run to summarize: all have failed")
         return summarize(values[ended], confidence)
 
     def extremes(self, score: str | None = None) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
@@ -208,6 +209,7 @@ class Study:
             InputError: no such score, or no run kept curves.
         """
         self.check_score(score)
+        self._check_not_empty()
         stored = self.archive.curves(self.name, score)
         mine = [stored.get(run.assignment.key) for run in self.runs]
         epochs = sorted({epoch for curve in mine if curve is not None for epoch in curve[0]})
@@ -224,8 +226,9 @@ class Study:
         """What each run predicted for each example [runs, examples, ...]: classes, or values.
 
         Raises:
-            InputError: no such set, or a run of the study did not keep its predictions.
+            InputError: no such set, a run of the study did not keep its predictions, or runs are of different splits.
         """
+        self._check_one_split()
         stored = self.archive.predictions(self.name, evaluation_set)
         missing = [run.assignment.label for run in self.runs if run.assignment.key not in stored]
         if missing:
@@ -233,10 +236,7 @@ class Study:
                 f"{self.name} has no predictions on {evaluation_set!r} for {len(missing)} of {len(self)} runs "
                 f"(the first: {missing[0]})"
             )
-        found = [stored[run.assignment.key] for run in self.runs]
-        if len({each.shape for each in found}) > 1:
-            raise InputError(f"runs of different splits have {evaluation_set!r} of different sizes: choose one split")
-        return np.stack(found)
+        return np.stack([stored[run.assignment.key] for run in self.runs])
 
     def targets(self, evaluation_set: str, split: int = 0) -> NDArray[Any]:
         """What the data set holds for each example [examples, ...]."""
@@ -256,14 +256,23 @@ class Study:
         Raises:
             InputError: the runs predict values, or were tested on different splits.
         """
-        splits = {run.assignment.split for run in self.runs}
-        if len(splits) != 1:
-            raise InputError(f"runs of {len(splits)} splits have different examples: select those of one split")
-        described = self.evaluation_set(evaluation_set, splits.pop())
+        described = self.evaluation_set(evaluation_set, self._check_one_split())
         if described.classes is None:
             raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
         right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
         return np.asarray(right, dtype=np.bool_)
+
+    def _check_not_empty(self) -> None:
+        if not self.runs:
+            raise InputError(f"no run of {self.name} is selected")
+
+    def _check_one_split(self) -> int:
+        """The split seed of all runs."""
+        self._check_not_empty()
+        splits = {run.assignment.split for run in self.runs}
+        if len(splits) > 1:
+            raise InputError(f"runs of {len(splits)} splits have different examples: select those of one split")
+        return splits.pop()
 
     def weights(self, seed: int | Assignment) -> bytes:
         """The kept weights of one run, in safetensors form: ``safetensors.torch.load(study.weights(3))``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import difflib
 import enum
@@ -20,6 +21,8 @@ from seedbed.errors import InputError
 from seedbed.experiments import Experiment, Recipe
 from seedbed.gallery import EXPERIMENTS
 
+_PLACES: list[str] = []  # modules of the user's that are being loaded, the last innermost
+
 
 def find(target: str) -> Callable[..., Experiment]:
     """The experiment function that a target names.
@@ -27,6 +30,8 @@ def find(target: str) -> Callable[..., Experiment]:
     Raises:
         InputError: there is none; near names are told.
     """
+    if target.endswith((".py", ".py:")):
+        raise InputError(_without_name(Path(target.removesuffix(":"))))
     if ":" not in target:
         if target not in EXPERIMENTS:
             near = difflib.get_close_matches(target, EXPERIMENTS, 1)
@@ -128,6 +133,18 @@ def convert(name: str, text: str, kind: Any) -> Any:
     raise InputError(f"parameter {name} is a {kind}, which cannot be given on a command line")
 
 
+def _without_name(path: Path) -> str:
+    """What to say of a file without a function's name; the file is read, not run."""
+    if not path.is_file():
+        return f"there is no file {path}; an experiment in a file is written file.py:name"
+    names = []
+    with contextlib.suppress(SyntaxError, ValueError, OSError):
+        body = ast.parse(path.read_bytes()).body
+        names = [each.name for each in body if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")]
+    known = f"; its functions are {', '.join(names)}" if names else ""
+    return f"which experiment of {path}? Write {path}:{names[0] if len(names) == 1 else 'NAME'}{known}"
+
+
 def _first_that_fits(name: str, text: str, kinds: list[Any]) -> Any:
     for kind in kinds[:-1]:
         try:
@@ -140,6 +157,7 @@ def _first_that_fits(name: str, text: str, kinds: list[Any]) -> Any:
 @contextlib.contextmanager
 def _loading(place: str | Path) -> Iterator[None]:
     """Tell in plain words why a user's module cannot be loaded."""
+    _PLACES.append(str(place))
     try:
         with blamed(f"{place} cannot be loaded"):
             yield
@@ -150,8 +168,16 @@ def _loading(place: str | Path) -> Iterator[None]:
                 raise InputError(f"there is no module {str(place)!r}; a file is written {place}.py:name") from cause
             raise InputError(f"{place} needs a module that is not installed: {cause.name}") from cause
         if isinstance(cause, SyntaxError):
-            raise InputError(f"{cause.filename} is no valid Python, line {cause.lineno}: {cause.msg}") from cause
+            line = f", line {cause.lineno}" if cause.lineno else ""
+            raise InputError(f"{cause.filename or place} is no valid Python{line}: {cause.msg}") from cause
         raise
+    finally:
+        _PLACES.pop()
+
+
+def being_loaded() -> str | None:
+    """The user's module that is being loaded at this moment, if any."""
+    return _PLACES[-1] if _PLACES else None
 
 
 def _import(place: str) -> types.ModuleType:

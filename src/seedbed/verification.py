@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -21,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seedbed import engines, generators
+from seedbed import engines, environment, generators
+from seedbed.agreement import Gap, Verification
 from seedbed.building import fast_path_off, make_data
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
@@ -30,99 +32,14 @@ from seedbed.executors import Output, ProcessExecutor, Task
 from seedbed.experiments import Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
+from seedbed.store import load, recall, remember
+from seedbed.study import Study
 
 STEPS_VERIFIED = 4  # runs whose first step is compared
 # A step of one engine may be so many times as far from the float64 step as the reference engine's own is. Sums taken in
 # another order and functions that round otherwise differ by a few units in the last place; a wrong one by millions.
 STEP_FACTOR = 50.0
 STEP_FLOOR = 64 * 2.0**-24  # relative to the largest weight: where the reference engine's step happens to be exact
-FINAL_FACTOR = 20.0  # a final gap of more than so many one-ulp gaps is told as a warning
-
-
-@dataclass(frozen=True)
-class Gap:
-    """How far two trainings of one run lie apart.
-
-    Attributes:
-        weights: the largest difference of a weight or buffer.
-        predictions: examples that are predicted otherwise.
-        score: difference of the primary score.
-    """
-
-    weights: float
-    predictions: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was found.
-
-    Attributes:
-        engine: that was verified.
-        seeds: labels of the runs whose step was compared; the first one was trained whole.
-        step: largest difference of a weight after one step between the engine and the float64 step.
-        step_reference: the same of the reference engine.
-        step_bound: what ``step`` may be.
-        final: between engine and reference, after the whole training; None where the run diverges in either.
-        one_ulp: between reference and reference with one initial weight nudged.
-        examples: how many examples ``predictions`` counts from.
-        primary: the primary score's name.
-    """
-
-    engine: str
-    seeds: tuple[str, ...]
-    step: float
-    step_reference: float
-    step_bound: float
-    final: Gap | None
-    one_ulp: Gap | None
-    examples: int
-    primary: str
-
-    @property
-    def is_bug(self) -> bool:
-        """Whether the step differs by more than rounding."""
-        return not self.step <= self.step_bound
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the whole training differs by well more than a nudge of one ulp makes it differ."""
-        if self.final is None or self.one_ulp is None:
-            return False
-        return self.final.weights > FINAL_FACTOR * max(self.one_ulp.weights, self.step_bound)
-
-    @property
-    def line(self) -> str:
-        """All of it in one line."""
-        step = f"one step differs by {self.step:.1e} (bound {self.step_bound:.1e})"
-        if self.final is None or self.one_ulp is None:
-            whole = "the whole training diverges in one of them, and is not compared"
-        else:
-            whole = (
-                f"the whole training by {_told(self.final, self.examples, self.primary)}; "
-                f"one weight nudged by one ulp makes the reference differ by {_told(self.one_ulp, None, None)}"
-            )
-        return f"{self.engine} verified on seed {self.seeds[0]}: {step}, {whole}"
-
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        gaps = {
-            name: None if gap is None else vars(gap) for name, gap in (("final", self.final), ("one_ulp", self.one_ulp))
-        }
-        return {**vars(self), "seeds": list(self.seeds), **gaps}
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> Verification:
-        """What ``as_json`` gave."""
-        gaps = {name: None if values[name] is None else Gap(**values[name]) for name in ("final", "one_ulp")}
-        return Verification(**{**values, "seeds": tuple(values["seeds"]), **gaps})
-
-
-def _told(gap: Gap, examples: int | None, primary: str | None) -> str:
-    of = "" if examples is None else f" of {examples}"
-    name = "" if primary is None else f" in {primary}"
-    return f"{gap.weights:.1e} in a weight, {gap.predictions}{of} predictions, {gap.score:.4g}{name}"
 
 
 def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VERIFIED) -> list[Assignment]:
@@ -134,12 +51,40 @@ def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VER
     return sorted(assignments, key=place)[:count]
 
 
+def ensure(
+    experiment: Experiment, study: Study, store: str | os.PathLike[str], said: Callable[[str], None]
+) -> Verification | None:
+    """What is known of how far a study's runs lie from the reference engine's; found out where it is not known yet.
+
+    Args:
+        said: told before it begins, since it takes as long as a run by the reference engine or two.
+
+    Returns:
+        None for the reference engine itself, and where no run of the study has ended well.
+    """
+    if study.identity.engine == "reference":
+        return None
+    engine = engines.make(study.identity.engine)
+    here = environment.capture(engine.environment).hash
+    known = recall(study.name, here, store)
+    if known is not None:
+        return known
+    whole = load(study.name, store)
+    ended = [run.assignment for run in whole.runs if run.status is Status.DONE and run.environment == here]
+    if not ended:
+        return None
+    said(f"verifying {study.name}: a run is trained by the reference engine too, twice (--no-verify leaves it out)")
+    found = verify(experiment, engine, chosen(study.name, ended), study.identity.primary, study.identity.threads)
+    remember(study.name, here, found, store)
+    return found
+
+
 def verify(
     experiment: Experiment,
     engine: engines.Engine,
     assignments: Sequence[Assignment],
     primary: str,
-    larger_threads: int = 1,
+    threads: int = 1,
 ) -> Verification:
     """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole."""
     trainer = engine.trainer(experiment, Recording(weights=True))
@@ -149,13 +94,14 @@ def verify(
         reference = _one_step(experiment, assignment, torch.float32)
         exact = _one_step(experiment, assignment, torch.float64)
         truth = exact if exact is not None else reference
-        assert reference is not None and truth is not None
+        assert reference is not None
+        assert truth is not None
         step = max(step, _difference(found, truth))
         step_reference = max(step_reference, _difference(reference, truth))
         scale = max(scale, max((float(v.abs().max()) for v in truth.values() if v.numel()), default=0.0))
     bound = max(STEP_FACTOR * step_reference, STEP_FLOOR * scale)
     first = assignments[0]
-    plain, nudged = _trained_by_reference(experiment, first, larger_threads)
+    plain, nudged = _trained_by_reference(experiment, first, threads)
     (own,) = trainer.train([first])
     final = _gap(own, plain, primary)
     return Verification(
@@ -199,7 +145,10 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 @dataclass(frozen=True)
 class Nudged:
-    """A model maker whose first weight is one unit in the last place larger."""
+    """A model maker of whose first parameter the largest weight is one unit in the last place larger.
+
+    The largest, because the ulp of a small weight may be lost in the first sum it is part of.
+    """
 
     model: Callable[[], nn.Module]
 
@@ -209,9 +158,9 @@ class Nudged:
         with torch.no_grad():
             for parameter in made.parameters():
                 if parameter.requires_grad and parameter.numel():
-                    flat = parameter.reshape(-1)
-                    nudge = torch.nextafter(flat[:1], torch.full_like(flat[:1], math.inf))
-                    parameter.view(-1)[:1].copy_(nudge)
+                    flat = parameter.view(-1)
+                    place = int(flat.abs().argmax())
+                    flat[place] = torch.nextafter(flat[place], torch.full_like(flat[place], math.inf))
                     break
         return made
 
@@ -261,7 +210,8 @@ def _gap(one: RunResult, other: RunResult, primary: str) -> Gap | None:
 
     if Status.DONE not in (one.status, other.status) or one.status is not other.status:
         return None
-    assert one.weights is not None and other.weights is not None
+    assert one.weights is not None
+    assert other.weights is not None
     return Gap(
         weights=_difference(load(one.weights), load(other.weights)),
         predictions=sum(_other_rows(one.predictions[name], other.predictions[name]) for name in one.predictions),

@@ -100,14 +100,15 @@ def _note(value: Any, name: str, found: dict[str, Any], seen: set[int], depth: i
         state = value.bit_generator.state if isinstance(value, np.random.Generator) else value.get_state(legacy=False)
         found[name] = repr(state)
     elif isinstance(value, Mapping):
-        for key, item in list(value.items()):
-            _note(item, f"{name}[{key!r:.40}]", found, seen, depth + 1)
+        for place, (key, item) in enumerate(list(value.items())):
+            shown = f"{key!r:.40}" if isinstance(key, _PLAIN) else f"item {place}"  # others may show their address
+            _note(item, f"{name}[{shown}]", found, seen, depth + 1)
     elif isinstance(value, list | tuple):
         found[f"len({name})"] = len(value)
         for place, item in enumerate(value):
             _note(item, f"{name}[{place}]", found, seen, depth + 1)
     elif isinstance(value, set | frozenset):
-        found[name] = sorted(map(repr, value))
+        found[name] = len(value), sorted(repr(item) for item in value if isinstance(item, _PLAIN))
     elif isinstance(getattr(value, "__dict__", None), dict):
         for attribute, item in list(vars(value).items()):
             _note(item, f"{name}.{attribute}".removeprefix("."), found, seen, depth + 1)

@@ -13,6 +13,7 @@ from seedbed.errors import InputError
 
 _TORCH = os.path.dirname(torch.__file__)
 _HERE = os.path.dirname(__file__)
+_PYTHON = os.path.dirname(os.__file__)
 
 
 class Refusal(InputError):  # noqa: N818
@@ -47,4 +48,4 @@ def as_refusal(error: Exception, origin: str) -> Refusal:
 
 
 def _is_users(path: str) -> bool:
-    return not path.startswith((_TORCH, _HERE, "<"))
+    return "site-packages" not in path and not path.startswith((_TORCH, _HERE, _PYTHON, "<"))

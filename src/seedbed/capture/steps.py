@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,19 +50,17 @@ class Traced:
 def observe(model: nn.Module, loss: Any, batch: Batch) -> Observed:
     """One step of a copy of ``model`` as the plain loop takes it; without a target, its outputs in eval mode."""
     own, own_loss = fresh_copy(model), fresh_copy(loss)
-    if batch[1] is None:
-        own.eval()
     before = python_state(own), python_state(own_loss, tensors_too=True)
     buffers = {name: buffer.detach().clone() for name, buffer in own.named_buffers()}
     parameters = {name: parameter.detach().clone() for name, parameter in own.named_parameters()}
-    origins = Origins(own, own_loss)
+    origins = Origins(own)
     recorder = Recorder(origins)
     state = torch.get_rng_state()
     inputs, target = batch
     given = [each.clone() for each in inputs]
     outputs: dict[Key, Tensor] = {}
     try:
-        with origins.followed(), recorder, fast_path_off():
+        with _evaluating(own, target is None), origins.followed(), recorder, fast_path_off():
             if target is None:
                 with torch.no_grad():
                     results = own(*given)
@@ -92,7 +91,7 @@ def trace(model: nn.Module, loss: Any, batch: Batch, observed: Observed) -> Trac
     """The operations of the step that was observed, with the numbers that were drawn as inputs."""
     own_loss = fresh_copy(loss)
     parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
-    origins = Origins(model, own_loss)
+    origins = Origins(model)
     substitute = Substitute(origins, observed.draws)
     inputs, target = batch
     arguments = [
@@ -103,8 +102,6 @@ def trace(model: nn.Module, loss: Any, batch: Batch, observed: Observed) -> Trac
         *(value.clone() for value in observed.values),
     ]
     keys: list[Key] = []
-    if target is None:
-        model.eval()
 
     def step(*given: Tensor) -> list[Tensor]:
         rest = list(given)
@@ -143,6 +140,7 @@ def trace(model: nn.Module, loss: Any, batch: Batch, observed: Observed) -> Trac
 
     try:
         with (
+            _evaluating(model, target is None),
             origins.followed(),
             fast_path_off(),
             # Fused attention and oneDNN's recurrent layers are no sum of simpler operations; what they replace is.
@@ -179,6 +177,19 @@ def named_outputs(results: Any) -> dict[Key, Tensor]:
             raise Refusal(f"the model's output{pytree.keystr(path)} is no tensor but {type(leaf).__name__}")
         named[OutputKind.OUTPUT, f"output{pytree.keystr(path)}"] = leaf
     return named
+
+
+@contextmanager
+def _evaluating(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """The model in eval mode, where that is wanted, and then each of its parts in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        if wanted:
+            model.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _first_decompositions() -> dict[Any, Callable[..., Any]]:
@@ -226,9 +237,7 @@ def _check_python_state(model: nn.Module, loss: Any, before: tuple[dict[str, Any
         )
     changed = first_change(before[1], python_state(loss, tensors_too=True))
     if changed is not None:
-        raise Refusal(
-            f"a step changes {changed or 'something'} of the loss, and a loss that changes as it is used cannot be captured"
-        )
+        raise Refusal(f"a step changes {changed} of the loss, and a loss that changes as it is used cannot be captured")
 
 
 def _check_draws(recorder: Recorder, before: Tensor) -> None:

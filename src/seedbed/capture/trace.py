@@ -1,8 +1,9 @@
 """Capture the training step, or the evaluation step, of one run of an experiment; or refuse, and say why.
 
 A graph is right for every seed and step only if nothing that changes between them has become a constant of it. So the
-step is traced under two seeds and twice under each, the second time after the parameters have moved and on other rows;
-the traces must be the same to the bit. What is computed by the graph must be what PyTorch computed in the same steps.
+step is traced three times: twice under one seed, the second time after the parameters have moved and on other rows, and
+under another seed. The traces must be the same to the bit, and what the graph computes must be what PyTorch computed
+in the same steps, up to rounding.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _capture(experiment: Experiment, batches: tuple[Batch, Batch]) -> CapturedGr
                     f"buffer: make it a buffer (register_buffer), or the same under every seed"
                 )
             loss = fresh_copy(experiment.loss)
-            for batch in batches if seed == SEEDS[0] else reversed(batches):
+            for batch in batches if seed == SEEDS[0] else batches[1:]:
                 observed = observe(model, loss, batch)
                 traced = trace(model, loss, batch, observed)
                 if graph is None or first is None:

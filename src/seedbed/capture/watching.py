@@ -43,8 +43,8 @@ _READING = {Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.__dlpack__}
 class Origins:
     """Which module the step is in at the moment, and which module each node of the backward graph comes from."""
 
-    def __init__(self, model: nn.Module, loss: Any) -> None:
-        self._model, self._loss = model, loss
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
         self._stack: list[str] = []
         self._base = f"the model ({type(model).__name__})"
         self._starts: list[int] = []  # the sequence number of autograd from which on `_names` holds

@@ -19,9 +19,10 @@ class _Lazy(click.Group):
 
     commands_at: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("seedbed.cli.run", "Train an experiment under many seeds and keep every run."),
+        "engines": ("seedbed.cli.engines", "Tell which engines can run an experiment, and why not."),
         "studies": ("seedbed.cli.read", "List the studies of a store."),
         "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),
-        "export": ("seedbed.cli.read", "Write a study's runs as CSV or JSON lines, or its weights."),
+        "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
         "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
     }
 
@@ -57,8 +58,8 @@ def command(debug: bool) -> None:
     """How much of a result is luck of the random seed?
 
     \b
-    seedbed run people -s 0:100            a ready experiment under the seeds 0 to 99
-    seedbed run train.py:mine -n 50        your own: a function that returns a seedbed.Experiment
+    seedbed run people -s 0:100       a ready experiment, seeds 0 to 99
+    seedbed run train.py:mine -n 50   your own function that makes an Experiment
     seedbed run people --init 0:8 --order 0:8
     seedbed show people
     """

@@ -38,7 +38,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--noise", help="Seeds of all that is drawn in training.")
 @click.option("--split", help="Seeds of the split into training and test rows.")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
-@click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto or reference.")
+@click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
 @click.option("--workers", type=int, help="Worker processes; as many as the cores allow where not given.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
@@ -49,6 +49,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
               help="Whose final weights are kept.")  # fmt: skip
 @click.option("--no-examples", is_flag=True, help="Do not keep what each run predicted for each example.")
 @click.option("--mixed", is_flag=True, help="Add runs of another environment to the study, marked.")
+@click.option("--no-verify", is_flag=True, help="Do not hold a fast engine to the reference engine.")
 @click.option("--lines/--no-lines", default=None, help=f"A line for each run (default: up to {LINES_SHOWN} runs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the study as JSON, and nothing else, on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary: lines and warnings alone.")
@@ -65,6 +66,7 @@ def run(
     as_json: bool,
     quiet: bool,
     no_examples: bool,
+    no_verify: bool,
     **options: Any,
 ) -> int:
     """Train an experiment under many seeds and keep every run.
@@ -75,7 +77,7 @@ def run(
     from seedbed.seeds import Assignment
 
     assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
-    parameters = _parameters(params)
+    parameters = parse_parameters(params)
 
     from rich.console import Console
 
@@ -93,7 +95,9 @@ def run(
         experiment = targets.build(target, parameters)
         if any(not each.is_plain for each in assignments) and not quiet:
             watcher.said(_roles_line(init, order, noise, split))
-        study = runner.run(experiment, assignments, examples=not no_examples, watcher=watcher, **options)
+        study = runner.run(
+            experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options
+        )
     if as_json:
         json.dump(text.as_json(study), sys.stdout, indent=1)
         print()
@@ -104,6 +108,12 @@ def run(
         if not quiet:
             print()
             terminal.summary(study, Console())
+    sys.stdout.flush()  # the results are there before verification takes its time
+    if not no_verify:
+        with redirect_stdout(sys.stderr):
+            found = runner.check(experiment, study, options["store"], watcher)
+        if found is not None and not quiet:
+            errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=True)
     failed = [each for each in study.runs if each.status is Status.FAILED]
     if failed:
         first = failed[0]
@@ -139,7 +149,8 @@ def _roles_line(init: str | None, order: str | None, noise: str | None, split: s
     return "a seed for each role" + (f"; not given, and so 0: {', '.join(fixed)}" if fixed else "")
 
 
-def _parameters(params: tuple[str, ...]) -> dict[str, str]:
+def parse_parameters(params: tuple[str, ...]) -> dict[str, str]:
+    """Name to text of the parameters that -p gave."""
     parameters: dict[str, str] = {}
     for each in params:
         name, equals, value = each.partition("=")

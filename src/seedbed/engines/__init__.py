@@ -26,7 +26,7 @@ def _reference() -> Engine:
     return ReferenceEngine()
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"reference": _reference}  # the fastest first
+ENGINES: Mapping[str, Callable[[], Engine]] = {"lanes": _lanes, "reference": _reference}  # the fastest first
 
 
 @dataclass(frozen=True)

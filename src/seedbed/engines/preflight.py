@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import warnings
@@ -95,7 +96,8 @@ def _storages(module: nn.Module) -> Iterable[tuple[str, torch.UntypedStorage]]:
     for name, tensor in tensors:
         if is_lazy(tensor) or tensor.layout != torch.strided or not tensor.numel():
             continue
-        yield name, tensor.untyped_storage()
+        with contextlib.suppress(RuntimeError, NotImplementedError):  # a kind of tensor that has no memory of its own
+            yield name, tensor.untyped_storage()
 
 
 def _bytes(storage: torch.UntypedStorage) -> Tensor:

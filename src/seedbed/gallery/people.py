@@ -74,7 +74,7 @@ def people(
         hidden: sizes of the hidden layers.
     """
     if not (math.isfinite(lr) and lr > 0):
-        raise InputError(f"lr must be above 0, got {lr}")
+        raise InputError(f"lr must be a finite number above 0, got {lr}")
     if any(size < 1 for size in hidden):
         raise InputError(f"hidden sizes must be at least 1, got {', '.join(map(str, hidden))}")
     optimizers: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}

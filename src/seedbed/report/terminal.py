@@ -4,38 +4,66 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from seedbed.records import RunResult, Status
 from seedbed.report import text
 from seedbed.study import Study
 
+GAP = "  "  # between two columns
 PLAIN_SECONDS = 10.0  # between two lines of progress in a pipe
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Console) -> None:
-    """Print a table: ruled on a terminal, tab-separated in a pipe."""
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Console, spare: tuple[str, ...] = ()) -> None:
+    """Print a table: aligned on a terminal, tab-separated in a pipe.
+
+    Where the terminal is too narrow, the columns named in ``spare`` are left out, the first first. A line that is
+    still too wide is left to the terminal to wrap: a name is never split.
+    """
     if not console.is_terminal:
         for row in (columns, *rows):
             print("\t".join(row), file=console.file)
         return
-    drawn = Table(box=None, header_style="bold", pad_edge=False)
-    for position, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))  # not as markup: a study's name has brackets
-    console.print(drawn)
+    lines, kept = [columns, *rows], list(range(len(columns)))
+    for name in spare:
+        if width(lines, kept) <= console.width:
+            break
+        kept.remove(columns.index(name))
+    widths = {column: max(cell_len(line[column]) for line in lines) for column in kept}
+    for number, line in enumerate(lines):
+        cells = [_padded(line[column], widths[column], to_the_left=column == 0) for column in kept]
+        # Not as markup: a study's name has brackets.
+        console.print(Text(GAP.join(cells).rstrip(), style="" if number else "bold"), soft_wrap=True)
+
+
+def width(lines: Sequence[tuple[str, ...]], columns: Iterable[int]) -> int:
+    """Cells of a terminal that these columns of a table take."""
+    widths = [max(cell_len(line[column]) for line in lines) for column in columns]
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _padded(text: str, cells: int, *, to_the_left: bool) -> str:
+    space = " " * (cells - cell_len(text))
+    return text + space if to_the_left else space + text
 
 
 def summary(study: Study, console: Console) -> None:
     """Print the summary of a study."""
     if study.count(Status.FAILED) < len(study):
-        table(text.SUMMARY_COLUMNS, text.summary_rows(study), console)
+        rows = text.summary_rows(study)
+        lines = [text.SUMMARY_COLUMNS, *rows]
+        if console.is_terminal and width(lines, range(len(text.SUMMARY_COLUMNS))) > console.width:
+            table(text.SUMMARY_COLUMNS, [text.without_seeds(row) for row in rows], console, spare=("median",))
+            for note in text.extreme_notes(study):
+                console.print(note, style="dim", highlight=False, markup=False)
+        else:
+            table(text.SUMMARY_COLUMNS, rows, console)
     for note in text.summary_notes(study):
         console.print(note, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
@@ -64,7 +92,7 @@ class ProgressWatcher:
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=min(24, self._console.width // 6)),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(elapsed_when_finished=True),

@@ -48,11 +48,29 @@ def number(value: float) -> str:
 
 def extreme(value: float, where: tuple[Assignment, ...]) -> str:
     """A least or greatest value with the seeds that reach it."""
-    if not where:
-        return "-"
+    return f"{number(value)} ({reached_by(where)})" if where else "-"
+
+
+def reached_by(where: tuple[Assignment, ...]) -> str:
+    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``."""
     shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
     more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
-    return f"{number(value)} (seed{'s' if len(where) > 1 else ''} {shown}{more})"
+    return f"seed{'s' if len(where) > 1 else ''} {shown}{more}"
+
+
+def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
+    """A row of the summary for a narrow terminal: least and greatest without the seeds that reach them."""
+    return tuple(cell.partition(" (")[0] for cell in row)
+
+
+def extreme_notes(study: Study) -> list[str]:
+    """A line for each score: the seeds that reach its least and greatest value."""
+    return [
+        f"{score}: min by {reached_by(least)}; max by {reached_by(greatest)}"
+        for score in study.scores
+        for least, greatest in [study.extremes(score)]
+        if least
+    ]
 
 
 def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,8 +53,9 @@ def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
     values = np.asarray(x, dtype=np.float64)
     if values.ndim != 1 or not values.size:
         raise InputError(f"x must be one-dimensional with at least one value, got shape {values.shape}")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie between 0 and 1, got {confidence}")
+    given: Any = confidence
+    if not isinstance(given, numbers.Real) or not 0 < float(given) < 1:
+        raise InputError(f"confidence must be a number between 0 and 1, got {confidence!r}")
     finite = values[np.isfinite(values)]
     n, nan = len(finite), math.nan
     if n == 0:

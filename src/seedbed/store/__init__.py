@@ -1,8 +1,20 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
-from seedbed.store.reading import StudyLine, load, studies
+from seedbed.store.reading import StudyLine, load, stored_engine, studies
+from seedbed.store.verifications import recall, remember
 from seedbed.store.writing import StudyWriter, Wanted, delete
 
 DEFAULT = "seedbed.db"
 
-__all__ = ["DEFAULT", "StudyLine", "StudyWriter", "Wanted", "delete", "load", "studies"]
+__all__ = [
+    "DEFAULT",
+    "StudyLine",
+    "StudyWriter",
+    "Wanted",
+    "delete",
+    "load",
+    "recall",
+    "remember",
+    "stored_engine",
+    "studies",
+]

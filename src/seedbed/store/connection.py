@@ -101,6 +101,17 @@ def _prepare_sqlite(engine: Engine, path: Path | None) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
+def file_identity(engine: Engine) -> tuple[int, int] | None:
+    """Which file a SQLite store is, as the system numbers it: None where there is none, or the store is no file."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return None
+    try:
+        found = os.stat(engine.url.database)  # never opened: see _check_file
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _retry_while_locked(action: Any) -> None:
     """Switching a fresh file to WAL fails as locked when two processes do it, whatever the timeout."""
     deadline = time.monotonic() + BUSY_SECONDS
@@ -172,6 +183,9 @@ def explained(where: str) -> Iterator[None]:
     """Turn a database's own errors into ones that say what to do."""
     try:
         yield
+    except ModuleNotFoundError as error:
+        hint = ": pip install 'seedbed[postgresql]'" if where.startswith("postgresql") else ""
+        raise StoreError(f"{where} needs a database driver that is not installed, {error.name}{hint}") from error
     except sa.exc.NoSuchModuleError as error:
         raise StoreError(f"{where} names a kind of database that is not known or not installed: {error}") from error
     except sa.exc.ArgumentError as error:

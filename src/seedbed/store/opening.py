@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from collections.abc import Mapping
@@ -93,7 +94,7 @@ def _agree(
             f"the study {stored.name!r} is of another experiment:\n"
             + "".join(f"  {line}\n" for line in lines)
             + "give this one a name of its own with --name, or delete the stored one with: "
-            f"seedbed delete '{stored.name}'"
+            f"seedbed delete {shlex.quote(stored.name)}"
         )
     if changed := before.changed_source(now):
         warnings.append(
@@ -167,9 +168,9 @@ def count_runs(connection: Connection, study_id: int) -> int:
 def delete_study(connection: Connection, study_id: int) -> None:
     """Delete a study with all that belongs to it."""
     runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
-    for table in (schema.scores, schema.curves, schema.predictions, schema.weights):
+    for table in (schema.scores, schema.curves, schema.predictions, schema.weights, schema.kept):
         connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
-    for table in (schema.runs, schema.evaluation_sets, schema.splits):
+    for table in (schema.runs, schema.evaluation_sets, schema.splits, schema.verifications):
         connection.execute(sa.delete(table).where(table.c.study_id == study_id))
     connection.execute(sa.delete(schema.studies).where(schema.studies.c.id == study_id))
 

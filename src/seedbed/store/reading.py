@@ -92,6 +92,19 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     return Study(_identity(row), runs, environments, _StoreArchive(engine, os.fspath(store)))
 
 
+def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
+    """The engine of a stored study that holds runs; None where there is no such study, or no store."""
+    try:
+        engine = connect(store, create=False)
+    except StoreError:  # told when the store is opened to write
+        return None
+    with explained(os.fspath(store)), engine.connect() as connection:
+        query = sa.select(schema.studies.c.engine).join(schema.runs).where(schema.studies.c.name == name).limit(1)
+        found: str | None = connection.scalar(query)
+    engine.dispose()
+    return found
+
+
 def _no_study(connection: Connection, name: str, where: str) -> str:
     names = list(connection.scalars(sa.select(schema.studies.c.name).order_by(schema.studies.c.name)))
     near = difflib.get_close_matches(name, names, 3, 0.3) or [n for n in names if n.startswith(name)] or names[:5]
@@ -141,6 +154,10 @@ class _StoreArchive:
 
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine, self._where = engine, where
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A connection cannot be sent elsewhere; the place of the store can.
+        return _reopened, (self._where if "://" in self._where else os.path.abspath(self._where),)
 
     def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
         r, c = schema.runs.c, schema.curves.c
@@ -200,6 +217,10 @@ class _StoreArchive:
             .select_from(table.join(schema.runs).join(schema.studies))
             .where(schema.studies.c.name == study)
         )
+
+
+def _reopened(where: str) -> _StoreArchive:
+    return _StoreArchive(connect(where, create=False), where)
 
 
 def _unpacked(packed: bytes, shape: tuple[int, ...], classes: int | None) -> NDArray[Any]:

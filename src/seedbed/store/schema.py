@@ -126,5 +126,21 @@ weights = Table(
     metadata,
     Column("run_id", ForeignKey("seedbed_runs.id", ondelete="CASCADE"), primary_key=True),
     Column("safetensors", LargeBinary, nullable=False),
-    Column("kept_for", String(8), nullable=False),  # all, best or worst
+)
+
+# Why a run's weights are kept: it may be for several reasons at once.
+kept = Table(
+    "seedbed_kept",
+    metadata,
+    Column("run_id", ForeignKey("seedbed_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("reason", String(8), primary_key=True),  # all, best or worst
+)
+
+# How far the runs of an engine in an environment lie from the reference engine's.
+verifications = Table(
+    "seedbed_verifications",
+    metadata,
+    Column("study_id", ForeignKey("seedbed_studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("environment", ForeignKey("seedbed_environments.hash"), primary_key=True),
+    Column("found", JSON, nullable=False),
 )

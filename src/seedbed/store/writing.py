@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +19,10 @@ from seedbed.errors import IdentityError, StoreError
 from seedbed.records import RunResult, SplitData, Status, pack_classes
 from seedbed.seeds import Assignment
 from seedbed.store import schema
-from seedbed.store.connection import connect, explained, insert_ignore, writing
+from seedbed.store.connection import connect, explained, file_identity, insert_ignore, writing
+from seedbed.store.keeping import KEYS_A_QUERY, Leader, keep_for_all, keep_leader
 from seedbed.store.opening import count_runs, delete_study, open_study
 from seedbed.study import StudyIdentity
-
-KEYS_A_QUERY = 500  # a database limits how many values one statement takes
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class StudyWriter:
         self._environment = environment.hash
         self._classes = {(split, each.name): each.classes for split, data in splits.items() for each in data.sets}
         self._engine = connect(location, create=True)
-        with explained(self._where), writing(self._engine) as connection:
+        self._file = file_identity(self._engine)
+        with self._writing() as connection:
             opened = open_study(connection, identity, environment, splits, mixed)
         self._id, self._marker, self._mixed = opened.id, opened.marker, opened.mixed
         self.warnings = opened.warnings
@@ -111,7 +112,7 @@ class StudyWriter:
             IdentityError: the stored run of these seeds has other bits, from an environment that should give the
                 same; or the study was deleted, or made anew, since it was opened.
         """
-        with explained(self._where), writing(self._engine) as connection:
+        with self._writing() as connection:
             marker = connection.scalar(sa.select(schema.studies.c.marker).where(schema.studies.c.id == self._id))
             if marker != self._marker:
                 raise IdentityError(
@@ -202,9 +203,10 @@ class StudyWriter:
             }
             for name, values in result.predictions.items()
         ]
-        weights = []
+        weights, kept = [], []
         if result.weights is not None:
-            weights = [{"run_id": run_id, "safetensors": result.weights, "kept_for": kept_for}]
+            weights = [{"run_id": run_id, "safetensors": result.weights}]
+            kept = [{"run_id": run_id, "reason": kept_for}]
         if curves:
             connection.execute(sa.delete(schema.curves).where(schema.curves.c.run_id == run_id))
         for table, rows in (
@@ -212,6 +214,7 @@ class StudyWriter:
             (schema.curves, curves),
             (schema.predictions, predictions),
             (schema.weights, weights),
+            (schema.kept, kept),
         ):
             if rows:
                 insert_ignore(connection, table, rows)
@@ -220,14 +223,30 @@ class StudyWriter:
     def _packed(values: Any, classes: int | None) -> bytes:
         return np.asarray(values, dtype="<f4").tobytes() if classes is None else pack_classes(values, classes)
 
-    def keep_only(self, leader: Assignment, kept_for: str) -> None:
-        """Let go all weights that were kept for this reason, except those of one run."""
-        runs = schema.runs.c
-        others = sa.select(runs.id).where(runs.study_id == self._id, runs.assignment != leader.key)
-        weights = schema.weights.c
+    def keep_for_all(self, assignments: Iterable[Assignment]) -> None:
+        """What is stored of these runs' weights stays, whatever other reasons let go."""
+        with self._writing() as connection:
+            keep_for_all(connection, self._id, [each.key for each in assignments])
+
+    def keep_leader(self, score: str, larger_leads: bool, reason: str) -> Leader | None:
+        """Keep the weights of the run that leads for this reason, and let go those of others (``keeping``)."""
+        with self._writing() as connection:
+            return keep_leader(connection, self._id, score, larger_leads, reason)
+
+    @property
+    def environment(self) -> str:
+        """The key of the environment it writes in."""
+        return self._environment
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction; once it is committed, the file must still be the one that was opened."""
         with explained(self._where), writing(self._engine) as connection:
-            connection.execute(
-                sa.delete(schema.weights).where(weights.kept_for == kept_for, weights.run_id.in_(others))
+            yield connection
+        if file_identity(self._engine) != self._file:
+            raise StoreError(
+                f"the store {self._where} was removed, moved or replaced while runs were being computed: what is "
+                f"stored from now on would be lost with it. Put it back, or run the command again to begin a new one"
             )
 
 

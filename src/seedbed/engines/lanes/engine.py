@@ -21,6 +21,7 @@ from seedbed.capture import Refusal
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.lanes import mersenne, native
+from seedbed.engines.lanes.drawn import RunDraws
 from seedbed.engines.lanes.kernel import Kernel, Plan, fill_tables, make_kernel, make_plan
 from seedbed.engines.lanes.mersenne import GeneratorState
 from seedbed.engines.lanes.unsupported import Unsupported
@@ -93,13 +94,7 @@ def _made(experiment: Experiment, data: Data) -> Plan:
         )
     if _evaluation_draws(experiment, data):
         raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
-    probe = mersenne.probe()
-    if not probe.order:
-        raise Unsupported(f"this torch orders rows otherwise than can be replayed: {probe.reason}")
-    plan = make_plan(experiment, tensors)
-    if any(step.draws for step in plan.steps) and not probe.bernoulli:
-        raise Unsupported(f"this torch draws dropout otherwise than can be replayed: {probe.reason}")
-    return plan
+    return make_plan(experiment, tensors)
 
 
 def _evaluation_draws(experiment: Experiment, data: Data) -> bool:
@@ -116,12 +111,10 @@ class _Prepared:
     plan: Plan
     evaluator: Evaluator
 
-    @functools.cache  # noqa: B019 - lives as long as the trainer
     def kernel(self, plain: bool) -> Kernel:
-        return make_kernel(self.plan, plain=plain)
-
-    def __hash__(self) -> int:
-        return id(self)
+        probe = mersenne.probe()
+        draws = any(step.draws for step in self.plan.steps)
+        return make_kernel(self.plan, plain=plain, replayed=probe.order and (probe.bernoulli or not draws))
 
 
 class LanesTrainer:
@@ -187,6 +180,15 @@ class LanesTrainer:
         return self._stopped.is_set()
 
 
+@dataclass(frozen=True)
+class _Start:
+    """A run as its training begins: its model, and the states of the generators it draws from."""
+
+    model: nn.Module
+    main: Tensor
+    loader: Tensor | None  # None: the loader draws from the main one
+
+
 class _Block:
     """Runs that are trained together: one in each lane, the last ones repeated where there are fewer."""
 
@@ -229,7 +231,7 @@ class _Block:
         trained, failures = self._begin_all(time.perf_counter())
         if failures:
             raise WorkerError(f"seed {failures[0].assignment} failed: {failures[0].error}")
-        self._kernel.run(self._arena, 0, 1, most_steps=1)
+        self._run(0, 1, most_steps=1)
         found = {}
         for lane, assignment in enumerate(trained):
             self._read(lane)
@@ -252,20 +254,20 @@ class _Block:
                 self._fill(states)
         return trained, failures
 
-    def _begin(self, assignment: Assignment) -> tuple[nn.Module, GeneratorState, GeneratorState]:
+    def _begin(self, assignment: Assignment) -> _Start:
         """A run's model, and its generators as they stand when training begins."""
         generators.seed_cpu(assignment.init)
         model = make_model(self._trainer.experiment)
-        main = GeneratorState.of_torch(torch.get_rng_state())
         if assignment.is_plain:
-            return model, main, main
-        return model, GeneratorState.seeded(assignment.noise), GeneratorState.seeded(assignment.order)
+            return _Start(model, torch.get_rng_state(), None)
+        main, loader = (torch.Generator().manual_seed(seed) for seed in (assignment.noise, assignment.order))
+        return _Start(model, main.get_state(), loader.get_state())
 
-    def _fill(self, states: Sequence[tuple[nn.Module, GeneratorState, GeneratorState]]) -> None:
+    def _fill(self, states: Sequence[_Start]) -> None:
         kernel, state = self._kernel, self._kernel.plan.state
         self._arena = kernel.arena()
         fill_tables(kernel, self._arena)
-        self._models = [model for model, _, _ in states]
+        self._models = [start.model for start in states]
         self._never_finite = [
             {name for name, buffer in model.named_buffers() if not is_finite(buffer)} for model in self._models
         ]
@@ -273,18 +275,25 @@ class _Block:
         padded = [*states, *[states[-1]] * (lanes - len(states))]
         for name, buffer in (*state.parameters.items(), *state.buffers.items()):
             view = kernel.view(self._arena, buffer)
-            for lane, (model, _, _) in enumerate(padded):
+            for lane, start in enumerate(padded):
+                model = start.model
                 own = model.get_parameter(name) if name in state.parameters else model.get_buffer(name)
                 view[..., lane] = own.detach().numpy()
         for (name, slot), buffer in state.slots.items():
             rule = kernel.plan.schedule.rules[kernel.plan.schedule.groups[name]]
             kernel.view(self._arena, buffer)[...] = rule.slots[slot]
+        if not kernel.replayed:
+            shuffle = self._trainer.experiment.shuffle
+            self._draws = [RunDraws(each.main, each.loader, kernel.plan.draws, shuffle=shuffle) for each in padded]
+            return
         random = kernel.generators
         for words, used, chosen in (
-            (random.main, random.main_used, 1),
-            (random.loader, random.loader_used, 2),
+            (random.main, random.main_used, [each.main for each in padded]),
+            (random.loader, random.loader_used, [each.loader for each in padded]),
         ):
-            whole = [each[chosen].normalized() for each in padded]
+            whole = [GeneratorState.of_torch(each).normalized() for each in chosen if each is not None]
+            if not whole:
+                continue
             kernel.view(self._arena, words).view(np.uint32)[...] = np.stack([each.words for each in whole], axis=-1)
             kernel.view(self._arena, used)[...] = 0
 
@@ -299,7 +308,7 @@ class _Block:
                 if self._trainer.is_stopped:
                     raise Stopped
                 begun, count = time.perf_counter(), min(pace, stop - done)
-                self._kernel.run(self._arena, done, done + count)
+                self._run(done, done + count)
                 done += count
                 took = time.perf_counter() - begun
                 pace = max(1, min(2 * count, int(count * SEGMENT_SECONDS / max(took, 1e-6))))
@@ -311,6 +320,21 @@ class _Block:
                         for name, value in scores.items():
                             curve.setdefault(name, []).append(value)
         return curves
+
+    def _run(self, first: int, end: int, most_steps: int | None = None) -> None:
+        kernel = self._kernel
+        if kernel.replayed:
+            kernel.run(self._arena, first, end, most_steps=most_steps)
+            return
+        order = kernel.view(self._arena, kernel.generators.order)
+        elements = sum(step.size for step in kernel.plan.draws)
+        masks = np.empty((max(elements, 1), kernel.machine.lanes), np.float32)
+        for epoch in range(first, end):
+            for lane, draws in enumerate(self._draws):
+                rows, own = np.empty(kernel.plan.rows, np.int32), np.empty(elements, np.float32)
+                draws.epoch(rows, own)
+                order[: kernel.plan.rows, lane], masks[:elements, lane] = rows, own
+            kernel.run(self._arena, epoch, epoch + 1, masks=masks, most_steps=most_steps)
 
     def _read(self, lane: int) -> None:
         """Write a lane's parameters and buffers into its model."""

@@ -32,14 +32,18 @@ class Role(Enum):
     OUTPUT = "output"  # what an evaluation leaves behind
 
 
+ALIGNED_ROWS = 32  # elements; at 16 lanes of 4 bytes these are 2 KiB
+
+
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """Elements in memory, the last dimension contiguous.
+    """Elements in memory, the last dimension contiguous; between the first dimension's there may be a gap.
 
     Attributes:
         name: unique in a program.
         shape: of one run.
         bounds: least and greatest value where they are known (classes, indices), for folding comparisons.
+        packed: without a gap, because something else than a program fills it, or sees it in another shape.
     """
 
     name: str
@@ -48,14 +52,28 @@ class Buffer:
     varying: bool
     role: Role
     bounds: tuple[int, int] | None = None
+    packed: bool = False
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Elements from one to the next along each dimension.
+
+        Rows whose vectors are a multiple of 2 KiB long would fall into the same few sets of a cache, and drive each
+        other out of it: they are laid one element further apart.
+        """
+        steps: list[int] = []
+        step = 1
+        for extent in reversed(self.shape):
+            steps.append(step)
+            step *= extent
+        if len(steps) > 1 and self.varying and not self.packed and steps[-1] % ALIGNED_ROWS == 0:
+            steps[-1] += 1
+        return tuple(reversed(steps))
 
     @cached_property
     def size(self) -> int:
-        """Elements of one run."""
-        size = 1
-        for extent in self.shape:
-            size *= extent
-        return size
+        """Elements of one run, gaps included."""
+        return self.shape[0] * self.strides[0] if self.shape else 1
 
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape)}"

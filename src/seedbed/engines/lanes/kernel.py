@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from seedbed.capture import capture_step
 from seedbed.engines.lanes import mersenne, native
+from seedbed.engines.lanes.drawn import StepDraws
 from seedbed.engines.lanes.emit import Layout, Machine, StepEmitter, counted, layout
 from seedbed.engines.lanes.ir import Buffer, Role, Type
 from seedbed.engines.lanes.native import Native
@@ -25,10 +26,10 @@ from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.experiments import Experiment
 
 I32, I64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
-_LARGEST_ROW = 2**31 - 1  # row numbers, and the words of the arena, are counted in 32 and 64 bits
+KERNELS_KEPT = 8  # of recent plans
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A training, lowered: what it consists of, and in which order.
 
@@ -50,6 +51,12 @@ class Plan:
     def steps_per_epoch(self) -> int:
         """Steps of an epoch."""
         return self.batches + (self.last is not None)
+
+    @property
+    def draws(self) -> tuple[StepDraws, ...]:
+        """What each step of an epoch draws."""
+        kinds = [*[self.full] * self.batches, self.last]
+        return tuple(StepDraws(tuple((b.size, p) for b, p in s.draws)) for s in kinds if s is not None)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -146,8 +153,9 @@ class Kernel:
     """A compiled training.
 
     Attributes:
-        train: of pointers to arena, rows and scalars, the first epoch (from 0), the epoch after the last, and the most
-            steps to take in each.
+        replayed: whether it draws by itself; otherwise order and masks are given to it, epoch by epoch.
+        train: of pointers to arena, rows, scalars and masks, the first epoch (from 0), the epoch after the last, and
+            the most steps to take in each.
     """
 
     plan: Plan
@@ -155,6 +163,7 @@ class Kernel:
     layout: Layout
     generators: Generators
     native: Native
+    replayed: bool
     train: Callable[..., None]
 
     def arena(self) -> NDArray[np.float32]:
@@ -166,18 +175,28 @@ class Kernel:
 
     def view(self, arena: NDArray[np.float32], buffer: Buffer) -> NDArray[Any]:
         """A buffer's elements: [*shape, lanes] where they vary, otherwise [*shape]."""
-        lanes = self.machine.lanes if buffer.varying else 1
-        start = self.layout.offsets[buffer]
-        words = arena[start : start + max(buffer.size, 1) * lanes]
-        typed: NDArray[Any] = words if buffer.type is Type.F32 else words.view(np.int32)
-        return typed.reshape(*buffer.shape, lanes) if buffer.varying else typed.reshape(buffer.shape)
+        return elements(arena, buffer, self.layout, self.machine)
 
-    def run(self, arena: NDArray[np.float32], first: int, end: int, most_steps: int | None = None) -> None:
-        """Train a block from epoch ``first`` (from 0) to before ``end``. Lets other threads of Python go on."""
+    def run(
+        self,
+        arena: NDArray[np.float32],
+        first: int,
+        end: int,
+        *,
+        masks: NDArray[np.float32] | None = None,
+        most_steps: int | None = None,
+    ) -> None:
+        """Train a block from epoch ``first`` (from 0) to before ``end``. Lets other threads of Python go on.
+
+        Args:
+            masks: where nothing is replayed, those of one epoch, [elements, lanes]; the order lies in the arena.
+        """
+        assert self.replayed or (masks is not None and end == first + 1)
         self.train(
             arena.ctypes.data,
             self.plan.table.words.ctypes.data,
             self._scalars.ctypes.data,
+            arena.ctypes.data if masks is None else masks.ctypes.data,
             first,
             end,
             self.plan.steps_per_epoch if most_steps is None else most_steps,
@@ -191,7 +210,18 @@ class Kernel:
 _COMPILED: dict[str, Native] = {}  # of this process, by the text of the code
 
 
-def make_kernel(plan: Plan, *, plain: bool, machine: Machine | None = None) -> Kernel:
+def elements(arena: NDArray[np.float32], buffer: Buffer, placed: Layout, machine: Machine) -> NDArray[Any]:
+    """A buffer's elements in an arena, to read and write: [*shape, lanes] where they vary, otherwise [*shape]."""
+    lanes, start = machine.lanes if buffer.varying else 1, placed.offsets[buffer]
+    words = arena[start : start + max(buffer.size, 1) * lanes]
+    typed: NDArray[Any] = words if buffer.type is Type.F32 else words.view(np.int32)
+    shape = (*buffer.shape, lanes) if buffer.varying else buffer.shape
+    steps = (*(4 * lanes * step for step in buffer.strides), 4) if buffer.varying else [4 * s for s in buffer.strides]
+    return np.lib.stride_tricks.as_strided(typed, shape, steps)
+
+
+@functools.lru_cache(KERNELS_KEPT)
+def make_kernel(plan: Plan, *, plain: bool, replayed: bool = True, machine: Machine | None = None) -> Kernel:
     """Compile a training for this machine, for plain seeds or for split roles; once in a process."""
     machine = machine or native.machine()
     generators = Generators.make(plan.rows)
@@ -200,13 +230,13 @@ def make_kernel(plan: Plan, *, plain: bool, machine: Machine | None = None) -> K
         permanent += [*step.inputs, *(buffer for buffer, _ in step.draws)]
     placed = layout([step.program for step in plan.steps], permanent, machine)
     module = ir.Module("lanes")
-    _emit(module, plan, machine, placed, generators, plain)
+    _emit(module, plan, machine, placed, generators, plain, replayed)
     text = str(module)
     code = _COMPILED.get(text)
     if code is None:
         code = _COMPILED[text] = native.compiled(module)
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)
-    return Kernel(plan, machine, placed, generators, code, kind(code.address("train")))
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 3)
+    return Kernel(plan, machine, placed, generators, code, replayed, kind(code.address("train")))
 
 
 def fill_tables(kernel: Kernel, arena: NDArray[np.float32]) -> None:
@@ -217,7 +247,9 @@ def fill_tables(kernel: Kernel, arena: NDArray[np.float32]) -> None:
             kernel.view(arena, buffer)[...] = value.numpy()
 
 
-def _emit(module: Any, plan: Plan, machine: Machine, placed: Layout, generators: Generators, plain: bool) -> None:
+def _emit(
+    module: Any, plan: Plan, machine: Machine, placed: Layout, generators: Generators, plain: bool, replayed: bool
+) -> None:
     random = mersenne.Emitter(module, machine.lanes)
     step_type = ir.FunctionType(ir.VoidType(), [POINTER, POINTER])
     functions: Mapping[int, Any] = {}
@@ -230,8 +262,8 @@ def _emit(module: Any, plan: Plan, machine: Machine, placed: Layout, generators:
         StepEmitter(builder, machine, placed, *function.args).emit(step.program)
         builder.ret_void()
         functions[id(step)] = function
-    train = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 3 + [I64] * 3), "train")
-    arena, rows, scalars, first, end, most = train.args
+    train = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64] * 3), "train")
+    arena, rows, scalars, masks, first, end, most = train.args
     builder = ir.IRBuilder(train.append_basic_block("entry"))
 
     def at(buffer: Buffer) -> Any:
@@ -240,6 +272,7 @@ def _emit(module: Any, plan: Plan, machine: Machine, placed: Layout, generators:
     main = (at(generators.main), at(generators.main_used))
     loader = main if plain else (at(generators.loader), at(generators.loader_used))
     order, fresh = at(generators.order), at(generators.fresh)
+    elements = sum(buffer.size for buffer, _ in plan.full.draws) if plan.full is not None else 0
     table = RowEmitter(builder, machine, placed, plan.table, arena, rows)
 
     def take(step: Step, batch: Any, number: Any) -> None:
@@ -249,14 +282,22 @@ def _emit(module: Any, plan: Plan, machine: Machine, placed: Layout, generators:
             table.own(step.inputs, builder.gep(order, [lanes], inbounds=True, source_etype=I32))
         else:
             table.shared(step.inputs, start)
+        drawn = 0
         for buffer, probability in step.draws:
-            random.bernoulli(builder, *main, at(buffer), buffer.size, probability)
+            if replayed:
+                random.bernoulli(builder, *main, at(buffer), buffer.size, probability)
+            else:
+                # Full batches come before the last: all that were drawn for them lie before.
+                before = builder.add(builder.mul(batch, I64(elements)), I64(drawn))
+                _copy(builder, at(buffer), masks, before, buffer.size, machine.lanes)
+            drawn += buffer.size
         columns = plan.state.scalars.size
         mine = builder.gep(scalars, [builder.mul(number, I64(columns))], inbounds=True, source_etype=I32)
         builder.call(functions[id(step)], [arena, mine])
 
     with counted(builder, first, end) as epoch:
-        random.begin_epoch(builder, *loader, fresh, order, plan.rows, shuffle=plan.experiment.shuffle, plain=plain)
+        if replayed:
+            random.begin_epoch(builder, *loader, fresh, order, plan.rows, shuffle=plan.experiment.shuffle, plain=plain)
         before = builder.mul(epoch, I64(plan.steps_per_epoch))
         if plan.full is not None:
             fewer = builder.icmp_signed("<", most, I64(plan.batches))
@@ -266,3 +307,12 @@ def _emit(module: Any, plan: Plan, machine: Machine, placed: Layout, generators:
             with builder.if_then(builder.icmp_signed(">", most, I64(plan.batches))):
                 take(plan.last, I64(plan.batches), builder.add(before, I64(plan.batches)))
     builder.ret_void()
+
+
+def _copy(builder: Any, target: Any, source: Any, first: Any, count: int, lanes: int) -> None:
+    """Copy ``count`` vectors from vector number ``first`` of the source on."""
+    kind = ir.VectorType(I32, lanes)
+    with counted(builder, I64(0), I64(count)) as i:
+        read = builder.gep(source, [builder.add(first, i)], inbounds=True, source_etype=kind)
+        write = builder.gep(target, [i], inbounds=True, source_etype=kind)
+        builder.store(builder.load(read, typ=kind, align=4), write, align=4 * lanes)

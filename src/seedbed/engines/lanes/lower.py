@@ -105,9 +105,10 @@ class Pending(Expr):
 
 
 def stored(buffer: Buffer, shape: Sequence[int], offset: int = 0, strides: Sequence[int] | None = None) -> Tensor:
-    """A tensor that lies in a buffer; contiguous unless strides are given."""
+    """A tensor that lies in a buffer: as the buffer does, or with strides of its own."""
     shape = tuple(shape)
-    steps = tuple(strides) if strides is not None else contiguous(shape)
+    assert strides is not None or shape == buffer.shape
+    steps = tuple(strides) if strides is not None else buffer.strides
 
     def at(place: Place) -> Expr:
         where = Affine((), offset)
@@ -131,9 +132,9 @@ class Builder:
         self.nodes: list[Node] = []
         self._names = itertools.count()
 
-    def temporary(self, shape: Sequence[int], kind: Type, varying: bool) -> Buffer:
+    def temporary(self, shape: Sequence[int], kind: Type, varying: bool, *, packed: bool = False) -> Buffer:
         """A new buffer that lives within the step."""
-        return Buffer(f"t{next(self._names)}", tuple(shape), kind, varying, Role.TEMPORARY)
+        return Buffer(f"t{next(self._names)}", tuple(shape), kind, varying, Role.TEMPORARY, packed=packed)
 
     def realize(self, tensor: Tensor) -> Tensor:
         """The tensor written to memory, if it is not there yet."""
@@ -317,12 +318,12 @@ class Lowering:
         users = self._users(node)
         value = made.at(tuple(map(index, map(Var, made.shape))))
         waits = any(isinstance(each, Pending) for each in value.walk())
-        if any(operation_name(user.target) in self._products for user in users):
+        if any(operation_name(user.target) in self._products for user in users if user is not node):
             return self.builder.realize(made)
         if len(users) > 1 and (value.cost > CHEAP or waits):
             return self.builder.realize(made)
         if len(users) == 1:
-            reach = self._reach(users[0], made.size)
+            reach = made.size if users[0] is node else self._reach(users[0], made.size)
             if (value.cost > EXPENSIVE or waits) and reach > made.size:
                 return self.builder.realize(made)
         return made

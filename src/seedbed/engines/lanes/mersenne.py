@@ -6,9 +6,10 @@ holds it against the torch of this process before anything relies on it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from seedbed.engines.lanes.emit import counted
 
@@ -24,6 +25,7 @@ WORDS, SHIFT = 624, 397
 UPPER, LOWER, MATRIX = 0x80000000, 0x7FFFFFFF, 0x9908B0DF
 MULTIPLIER = 1812433253
 MANTISSA = 53  # low bits of a 64-bit draw that become a number between 0 and 1
+CHUNK = 64  # rows whose new places are computed before any is moved: 4 KiB of them at 16 lanes
 I32, I64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
 
 
@@ -50,19 +52,31 @@ class GeneratorState:
     @staticmethod
     def seeded(seed: int) -> GeneratorState:
         """As ``torch.manual_seed`` leaves it: of a seed the low 32 bits count."""
-        words = np.empty(WORDS, np.uint32)
-        word = seed & 0xFFFFFFFF
-        words[0] = word
-        for i in range(1, WORDS):
-            word = (MULTIPLIER * (word ^ (word >> 30)) + i) & 0xFFFFFFFF
-            words[i] = word
-        return GeneratorState(words, WORDS)
+        return GeneratorState.of_torch(torch.Generator().manual_seed(seed & 0xFFFFFFFF).get_state())
 
     def normalized(self) -> GeneratorState:
         """The same stream with no word used: the recurrence does not mind where a block begins."""
         if self.used == 0:
             return self
         return GeneratorState(np.concatenate([self.words[self.used :], twisted(self.words)[: self.used]]), 0)
+
+    def positioned(self, used: int) -> GeneratorState:
+        """The same stream in the block of which ``used`` words were given out.
+
+        Where that reaches before the first block after seeding, the words given out there are not what torch holds.
+        """
+        words = self.normalized().words
+        return GeneratorState(np.concatenate([untwisted(words)[WORDS - used :], words[: WORDS - used]]), used)
+
+    def to_torch(self, like: torch.Tensor) -> torch.Tensor:
+        """As torch holds it. What is neither words nor position, such as the seed, is taken from the state ``like``."""
+        if self.used == 0:  # torch twists when a block is used up, and then gives out a word at once
+            return self.positioned(WORDS).to_torch(like)
+        raw = like.clone()
+        raw.numpy()[8:12].view(np.int32)[0] = WORDS + 1 - self.used
+        raw.numpy()[16:24].view(np.uint64)[0] = self.used
+        raw.numpy()[24 : 24 + 8 * WORDS].view(np.uint64)[:] = self.words
+        return raw
 
     def draw(self, count: int) -> tuple[NDArray[np.uint32], GeneratorState]:
         """The next ``count`` words, and the generator after them."""
@@ -91,6 +105,24 @@ def twisted(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
         new[start:end] = mix(words[start:end], words[start + 1 : end + 1], new[start - near : end - near])
     new[-1:] = mix(words[-1:], new[:1], new[SHIFT - 1 : SHIFT])
     return new
+
+
+def untwisted(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The block of words before; of its first word only the highest bit is sure where that block is the seeding."""
+    both: list[int] = [0] * WORDS + words.tolist()
+
+    def mixed(i: int) -> int:
+        """The highest bit of word i, and the others of the word after it, from what they became."""
+        y = both[i + WORDS] ^ both[i + SHIFT]
+        odd = y >> 31
+        return ((y ^ (MATRIX * odd)) << 1 | odd) & 0xFFFFFFFF
+
+    following = mixed(WORDS - 1)
+    for i in range(WORDS - 1, -1, -1):
+        both[i] = following & UPPER
+        following = mixed(i - 1)
+        both[i] |= following & LOWER
+    return np.array(both[:WORDS], np.uint32)
 
 
 def tempered(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -136,7 +168,7 @@ def mask(count: int, probability: float, state: GeneratorState) -> tuple[NDArray
 
 def threshold(probability: float) -> int:
     """A draw's low 53 bits below this are a one: as (bits / 2^53 < probability), in whole numbers."""
-    return math.ceil(probability * 2**MANTISSA)
+    return math.ceil(probability * float(2**MANTISSA))
 
 
 @dataclass(frozen=True)
@@ -168,6 +200,19 @@ def probe() -> Probe:
     return Probe(order, bernoulli, "; ".join(reasons))
 
 
+class _Numbers(Dataset[int]):
+    """The whole numbers below ``rows``."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+
 def _orders_agree(generator: torch.Generator) -> bool:
     for seed, rows in ((0, 1), (1, 2), (2**32 - 1, 37), (7, 228), (8, 229), (3407, 1000)):
         before = torch.get_rng_state()
@@ -175,7 +220,7 @@ def _orders_agree(generator: torch.Generator) -> bool:
             for plain in (True, False):
                 torch.manual_seed(seed)
                 own = None if plain else generator.manual_seed(seed)
-                loader = DataLoader(range(rows), 10, shuffle=True, generator=own)  # type: ignore[arg-type]
+                loader: DataLoader[Any] = DataLoader(_Numbers(rows), 10, shuffle=True, generator=own)
                 state = GeneratorState.seeded(seed)
                 for _ in range(2):
                     served = torch.cat(list(loader)).numpy()
@@ -193,7 +238,7 @@ def _orders_agree(generator: torch.Generator) -> bool:
 def _masks_agree(generator: torch.Generator) -> bool:
     threads = torch.get_num_threads()
     try:
-        for number in {1, threads}:
+        for number in (1, 2):
             torch.set_num_threads(number)
             for count, probability in ((1, 0.5), (7, 0.9), (1000, 0.7), (70001, 1 / 3)):
                 generator.manual_seed(count)
@@ -240,8 +285,8 @@ class Emitter:
             builder.call(self._order(), [fresh, unused, order, count])
         else:
             builder.call(self._order(), [words, used, order, count])
-            with counted(builder, I64(0), I64(max(rows - 1, 0))):
-                builder.call(drawn, [words, used])
+            with self._runs(builder, words, used, I64(rows - 1), WORDS):
+                pass  # the sampler's second permutation, discarded
 
     def bernoulli(self, builder: Any, words: Any, used: Any, out: Any, count: int, probability: float) -> None:
         """Write so many ones and zeros, as float32, [count][lanes]."""
@@ -297,7 +342,8 @@ class Emitter:
         return b.xor(y, b.lshr(y, self._all(18)))
 
     def _seed(self, draws: int) -> Any:
-        """Seed each lane; returns how many words are used. Where few are to be drawn, only those are made ready."""
+        """Seed each lane; returns how many words are used. Where few are to be drawn, only those are made ready: each
+        is made of three words of the seeding, of which the last is ``SHIFT`` further on."""
         few = draws <= WORDS - SHIFT
         needed = min(WORDS, max(draws, 0) + SHIFT + 1) if few else WORDS
 
@@ -327,41 +373,69 @@ class Emitter:
 
     def _order(self) -> Any:
         def body(b: Any, words: Any, used: Any, order: Any, rows: Any) -> None:
-            lanes, drawn = self._lanes, self._next()
-            places = b.alloca(self._vector)
-            places.align = 4 * lanes
+            size = 4 * self._lanes
+            partners = b.alloca(self._vector, CHUNK)
+            partners.align = size
             with counted(b, I64(0), rows) as i:
-                b.store(self._splat(b, b.trunc(i, I32)), self._at(b, order, i), align=4 * lanes)
-            with counted(b, I64(0), b.sub(rows, I64(1))) as i:
-                left = b.sub(rows, i)
-                rest = self._remainder(b, b.call(drawn, [words, used]), left)
-                # Word offsets of what is swapped with element i, lane by lane.
-                chosen = b.add(rest, self._splat(b, b.trunc(i, I32)))
-                b.store(chosen, places, align=4 * lanes)
-                for lane in range(lanes):
-                    j = b.zext(b.load(b.gep(places, [I64(lane)], source_etype=I32), typ=I32), I64)
-                    here = self._word(b, order, i, lane)
-                    there = self._word(b, order, j, lane)
-                    one, other = b.load(here, typ=I32), b.load(there, typ=I32)
-                    b.store(other, here)
-                    b.store(one, there)
+                b.store(self._splat(b, b.trunc(i, I32)), self._at(b, order, i), align=size)
+            with self._runs(b, words, used, b.sub(rows, I64(1)), CHUNK) as (before, place, number):
+                with counted(b, I64(0), number) as k:
+                    i = b.add(before, k)
+                    word = self._tempered(b, self._load(b, words, b.add(place, k)))
+                    partner = b.add(remainder(b, word, b.sub(rows, i)), self._splat(b, b.trunc(i, I32)))
+                    b.store(partner, self._at(b, partners, k), align=size)
+                with counted(b, I64(0), number) as k:
+                    self._exchange(b, order, b.add(before, k), self._at(b, partners, k))
             b.ret_void()
 
         return self._made("order", ir.VoidType(), [POINTER, POINTER, POINTER, I64], body)
 
-    def _remainder(self, b: Any, word: Any, divisor: Any) -> Any:
-        """``word % divisor``, unsigned, for a divisor from 2 to 2^30.
+    def _exchange(self, b: Any, order: Any, i: Any, partners: Any) -> None:
+        """Exchange element i with another, in each lane the one whose number is in ``partners``.
 
-        LLVM would divide lane by lane. The quotient by float64 is off by one at most: both numbers are exact there,
-        and so the product with the rounded inverse is within 2^-20 of the true quotient, which is below 2^31.
+        What comes to i is final, so that it is stored as one vector; only what goes away needs a store in each lane.
         """
-        wide = ir.VectorType(ir.DoubleType(), self._lanes)
-        inverse = b.fdiv(ir.DoubleType()(1.0), b.uitofp(divisor, ir.DoubleType()))
-        quotient = b.fptosi(b.fmul(b.uitofp(word, wide), self._splat(b, inverse)), self._vector)
-        many = self._splat(b, b.trunc(divisor, I32))
-        rest = b.sub(word, b.mul(quotient, many))
-        rest = b.select(b.icmp_signed("<", rest, self._all(0)), b.add(rest, many), rest)
-        return b.select(b.icmp_signed(">=", rest, many), b.sub(rest, many), rest)
+        going, coming = self._load(b, order, i), ir.Constant(self._vector, ir.Undefined)
+        for lane in range(self._lanes):
+            j = b.load(b.gep(partners, [I64(lane)], inbounds=True, source_etype=I32), typ=I32)
+            place = b.add(b.mul(b.zext(j, I64), I64(self._lanes)), I64(lane))
+            other = b.gep(order, [place], inbounds=True, source_etype=I32)
+            coming = b.insert_element(coming, b.load(other, typ=I32), I32(lane))
+            b.store(b.extract_element(going, I32(lane)), other)
+        b.store(coming, self._at(b, order, i), align=4 * self._lanes)
+
+    @contextlib.contextmanager
+    def _runs(self, b: Any, words: Any, used: Any, count: Any, most: int) -> Iterator[tuple[Any, Any, Any]]:
+        """A loop that draws ``count`` words, at most so many in a pass, all of one block.
+
+        Yields how many were drawn before, where in the block the next one is, and the number of this pass.
+        """
+        entry = b.block
+        head, body, stale, ready, after = (b.append_basic_block(n) for n in ("head", "body", "stale", "ready", "after"))
+        b.branch(head)
+        b.position_at_end(head)
+        drawn = b.phi(I64)
+        drawn.add_incoming(I64(0), entry)
+        b.cbranch(b.icmp_signed("<", drawn, count), body, after)
+        b.position_at_end(body)
+        given = b.load(used, typ=I32)
+        b.cbranch(b.icmp_unsigned(">=", given, I32(WORDS)), stale, ready)
+        b.position_at_end(stale)
+        b.call(self._twist(), [words])
+        b.branch(ready)
+        b.position_at_end(ready)
+        place = b.phi(I32)
+        place.add_incoming(I32(0), stale)
+        place.add_incoming(given, body)
+        wide = b.zext(place, I64)
+        number = b.sub(I64(WORDS), wide)
+        for limit in (b.sub(count, drawn), I64(most)):
+            number = b.select(b.icmp_signed("<", limit, number), limit, number)
+        yield drawn, wide, number
+        b.store(b.add(place, b.trunc(number, I32)), used)
+        drawn.add_incoming(b.add(drawn, number), b.block)
+        b.branch(head)
+        b.position_at_end(after)
 
     def _bernoulli(self) -> Any:
         def body(b: Any, words: Any, used: Any, out: Any, count: Any, high: Any, low: Any) -> None:
@@ -411,10 +485,6 @@ class Emitter:
 
     # Memory and constants
 
-    def _word(self, b: Any, base: Any, row: Any, lane: int) -> Any:
-        place = b.add(b.mul(row, I64(self._lanes)), I64(lane))
-        return b.gep(base, [place], inbounds=True, source_etype=I32)
-
     def _at(self, b: Any, base: Any, row: Any) -> Any:
         return b.gep(base, [row], inbounds=True, source_etype=self._vector)
 
@@ -425,7 +495,32 @@ class Emitter:
         return ir.Constant(self._vector, [number] * self._lanes)
 
     def _splat(self, b: Any, scalar: Any) -> Any:
-        kind = ir.VectorType(scalar.type, self._lanes)
-        first = b.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
-        zeros = ir.Constant(self._vector, [0] * self._lanes)
-        return b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+        return splat(b, scalar, self._lanes)
+
+
+def splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    """A scalar in every lane."""
+    kind = ir.VectorType(scalar.type, lanes)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
+    zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def remainder(builder: Any, word: Any, divisor: Any) -> Any:
+    """``word % divisor``, unsigned, in every lane; the divisor a 64-bit scalar from 2 to 2^31.
+
+    LLVM would divide lane by lane. In float64 both numbers are exact, and word * (1/divisor), twice rounded, is off by
+    less than 2^-19 / divisor. True quotients differ from the next whole number above by 1/divisor at least, so
+    truncation never gives too much; it gives 1 too little at most, and only where the division leaves nothing. Then
+    what is left comes out as the divisor, and taking the divisor away once more is right; anywhere else that wraps
+    round to a larger number.
+    """
+    lanes = word.type.count
+    double = ir.DoubleType()
+    inverse = splat(builder, builder.fdiv(double(1.0), builder.uitofp(divisor, double)), lanes)
+    product = builder.fmul(builder.uitofp(word, ir.VectorType(double, lanes)), inverse)
+    quotient = builder.fptosi(product, word.type)  # below 2^31, for a divisor of 2 or more
+    many = splat(builder, builder.trunc(divisor, I32), lanes)
+    rest = builder.sub(word, builder.mul(quotient, many))
+    less = builder.sub(rest, many)
+    return builder.select(builder.icmp_unsigned("<", less, rest), less, rest)

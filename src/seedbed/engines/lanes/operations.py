@@ -298,9 +298,9 @@ def _reshaped(lowering: Lowering, node: fx.Node) -> Tensor:
     assert source.storage is not None
     strides = _view_strides(source.shape, source.storage.strides, shape)
     if strides is None:
-        copy = stored(
-            lowering.builder.temporary(source.shape, source.type, source.storage.buffer.varying), source.shape
-        )
+        varying = source.storage.buffer.varying
+        buffer = lowering.builder.temporary(source.shape, source.type, varying, packed=True)
+        copy = stored(buffer, source.shape)
         lowering.builder.copy_into(copy, source)
         source, strides = copy, contiguous(shape)
     return _moved(source, shape, strides, 0)

@@ -86,6 +86,7 @@ class RowEmitter:
         with self._loop(count) as row:
             start = self._b.mul(self._b.add(row, first), I64(self._table.stride))
             for buffer, begin, size in zip(inputs, self._table.starts, self._table.sizes, strict=True):
+                assert not buffer.varying
                 with self._loop(size) as word:
                     source = self._b.add(start, self._b.add(word, I64(begin)))
                     value = self._b.load(self._at(self._rows, source), typ=I32)
@@ -97,13 +98,13 @@ class RowEmitter:
         number = self._b.zext(self._b.load(self._at(order, place), typ=I32), I64)
         return self._b.mul(number, I64(self._table.stride))
 
-    def _chunks(self, inputs: Sequence[Buffer]) -> Iterator[tuple[Any, list[tuple[int, Buffer, Any, int]]]]:
+    def _chunks(self, inputs: Sequence[Buffer]) -> Iterator[tuple[Any, list[tuple[int, Buffer, Any]]]]:
         """For each chunk of a row: its first word, and of which words which element of a buffer is made."""
         size = self._width
         if self._table.stride <= CHUNK * UNROLLED:
             for first in range(0, self._table.stride, size):
                 pieces = [
-                    (word - first, buffer, I64(word - begin), length)
+                    (word - first, buffer, I64(word - begin))
                     for buffer, begin, length in zip(inputs, self._table.starts, self._table.sizes, strict=True)
                     for word in range(max(first, begin), min(first + size, begin + length))
                 ]
@@ -115,21 +116,21 @@ class RowEmitter:
             if whole:
                 with self._loop(whole) as number:
                     first = self._b.mul(number, I64(size))
-                    own = [(w, buffer, self._b.add(first, I64(w)), length) for w in range(size)]
+                    own = [(w, buffer, self._b.add(first, I64(w))) for w in range(size)]
                     yield self._b.add(first, I64(begin)), own
             if left:
                 start = whole * size
-                yield I64(begin + start), [(w, buffer, I64(start + w), length) for w in range(left)]
+                yield I64(begin + start), [(w, buffer, I64(start + w)) for w in range(left)]
 
     @property
     def _width(self) -> int:
         return min(CHUNK, self._machine.lanes)
 
-    def _chunk(self, starts: list[Any], first: Any, pieces: list[tuple[int, Buffer, Any, int]], row: Any) -> None:
+    def _chunk(self, starts: list[Any], first: Any, pieces: list[tuple[int, Buffer, Any]], row: Any) -> None:
         columns = self._transposed(starts, first)
         lanes = self._machine.lanes
-        for word, buffer, element, length in pieces:
-            place = self._b.add(self._b.mul(row, I64(length)), element)
+        for word, buffer, element in pieces:
+            place = self._b.add(self._b.mul(row, I64(buffer.strides[0])), element)
             place = self._b.add(self._b.mul(place, I64(lanes)), I64(self._layout.offsets[buffer]))
             self._b.store(columns[word], self._at(self._arena, place), align=4 * lanes)
 

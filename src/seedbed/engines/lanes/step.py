@@ -100,6 +100,22 @@ def training_step(
         varying: whether each run has rows of its own; otherwise all have the same.
         bounds: of inputs (by name, "target" among them) that are whole numbers, their least and greatest value.
     """
+    try:
+        return _training_step(graph, state, schedule, clip, varying, bounds)
+    except Unsupported as error:
+        if error.node is None:
+            raise
+        raise Unsupported(f"{error.reason}; it comes from {graph.blame(error.node)}") from error
+
+
+def _training_step(
+    graph: CapturedGraph,
+    state: State,
+    schedule: Schedule,
+    clip: Clip,
+    varying: bool,
+    bounds: Mapping[str, tuple[int, int]],
+) -> Step:
     lowering, inputs, draws, tables = _begin(graph, state, varying, bounds)
     nodes = _outputs(graph)
     outputs = list(zip(graph.outputs, nodes, strict=True))
@@ -157,7 +173,7 @@ def _begin(
         elif each.draw is not None:
             if each.draw.kind != "bernoulli" or not each.draw.is_contiguous:
                 raise Unsupported(f"a random draw of the kind {each.draw.kind} cannot be replayed", node)
-            buffer = Buffer(f"draw {each.name}", each.shape, Type.F32, True, Role.BATCH, (0, 1))
+            buffer = Buffer(f"draw {each.name}", each.shape, Type.F32, True, Role.BATCH, (0, 1), packed=True)
             draws.append((buffer, each.draw.probability))
         else:
             buffer = Buffer(f"rows {each.name}", each.shape, kind_of(each.dtype), varying, Role.BATCH,

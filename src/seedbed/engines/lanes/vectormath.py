@@ -2,8 +2,13 @@
 
 Every function takes an ``ir.IRBuilder`` and values of type ``float`` or ``<L x float>``, emits straight-line code where
 the builder stands, and returns a value of the same type. No lane looks at another, so a lane's bits do not depend on
-how many there are. Nothing here needs fast-math flags or a changed floating point environment: NaN in gives NaN out,
-infinities and overflow come out as torch's float32 has them, and denormal results are right.
+how many there are. Nothing here needs fast-math flags or a changed floating point environment: NaN in gives NaN out
+(but for torch's own exceptions: sign, and powers that are 1 whatever the base), infinities and overflow come out as
+torch's float32 has them, and denormal results are right.
+
+Largest errors found over float32's range, in units of the last place (every 7th number for the first four, every 61st
+for the next five): exp 0.88, log 0.86, sigmoid 1.65, tanh 1.85, expm1 1.51, log1p 1.43, sin 1.54, cos 1.53, erf 1.76;
+rsqrt 1.5; a power of variable exponent 0.51, of the constant ones 1.9.
 
 The polynomials were fitted for this file: minimax in the relative error of the function (Lawson's iteration on
 Chebyshev nodes, targets from mpmath), coefficients rounded to float32 one after another, lowest first, the rest fitted

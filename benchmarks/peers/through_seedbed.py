@@ -1,0 +1,136 @@
+"""Seedbed's own engines, as its users get them: through `seedbed.run`, evaluation and store included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import seedbed as sb
+from peers import trainings
+from peers.protocol import Request, UnavailableError, Work
+from seedbed import engines
+from seedbed.errors import InputError
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A straight line through two measurements.
+
+    Attributes:
+        marginal_seconds: of one more seed.
+        start_seconds: what no seed at all would take.
+    """
+
+    marginal_seconds: float
+    start_seconds: float
+
+
+def run_seconds(training: trainings.Training, engine: str, seeds: int, epochs: int) -> float:
+    """Wall seconds of training the seeds 0, 1, ... into a fresh store."""
+    experiment = training.experiment(epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        sb.run(experiment, range(seeds), engine=engine, store=f"{folder}/studies.db")
+        return time.perf_counter() - begun
+
+
+def slope_seconds(training: trainings.Training, engine: str, seeds: tuple[int, int], epochs: int) -> Slope:
+    """The slope between two numbers of seeds."""
+    few, many = seeds
+    short, long = (run_seconds(training, engine, count, epochs) for count in seeds)
+    marginal = (long - short) / (many - few)
+    return Slope(marginal, short - few * marginal)
+
+
+def lanes_seconds(training: trainings.Training, seeds: tuple[int, int]) -> Slope:
+    """The slope of the lanes engine between two numbers of seeds, of whole trainings."""
+    return slope_seconds(training, "lanes", seeds, training.epochs)
+
+
+def command_seconds(training: trainings.Training, engine: str, seeds: int) -> float:
+    """Wall seconds of the whole command, from the start of Python to its summary."""
+    with tempfile.TemporaryDirectory() as folder:
+        call = "import sys; from seedbed.cli import main; sys.exit(main())"
+        asked = ["run", training.target, "-s", f"0:{seeds}", "--engine", engine, "--store", f"{folder}/studies.db"]
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", call, *asked], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - begun
+
+
+class _EnginePeer:
+    """An engine by name."""
+
+    engine: str
+
+    def __init__(self, request: Request) -> None:
+        try:
+            engines.make(self.engine)
+        except InputError as error:
+            raise UnavailableError(str(error)) from None
+        self._training = trainings.make(request.training, quick=request.quick)
+        self._cores = request.cores
+        self._seeds, self._epochs = self._plan()
+        self.sizes = (self._seeds[1],)
+
+    def _plan(self) -> tuple[tuple[int, int], int]:
+        """Two numbers of seeds, and the epochs that each is trained."""
+        raise NotImplementedError
+
+    def describe(self, size: int) -> str:
+        """Where the slope was taken."""
+        few, many = self._seeds
+        return f"slope from {few} to {many} seeds, {self._epochs} of {self._training.epochs} epochs"
+
+    def prepare(self, size: int) -> float:
+        """Nothing: each measurement starts anew, and its start is the line's value at no seeds."""
+        return 0.0
+
+    def work(self, size: int, seconds: float) -> Work:
+        """The slope, once: how long it takes is decided by the numbers of seeds."""
+        slope = slope_seconds(self._training, self.engine, self._seeds, self._epochs)
+        whole = slope.marginal_seconds * self._training.epochs / self._epochs
+        return Work(1.0, whole, slope.start_seconds)
+
+    def weights(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """Final weights of whole trainings."""
+        from safetensors.torch import load
+
+        experiment = self._training.experiment(self._training.epochs)
+        names = [name for name, _ in experiment.model().named_parameters()]
+        with tempfile.TemporaryDirectory() as folder:
+            study = sb.run(
+                experiment, list(seeds), engine=self.engine, store=f"{folder}/studies.db", keep_weights="all"
+            )
+            states = [load(study.weights(seed)) for seed in seeds]
+        return torch.stack([torch.cat([state[name].flatten() for name in names]) for state in states]).numpy()
+
+    def command_seconds(self, seeds: int) -> float:
+        """Wall seconds of the whole command."""
+        return command_seconds(self._training, self.engine, seeds)
+
+
+class ReferencePeer(_EnginePeer):
+    """The reference engine, a worker process a core; timed with fewer epochs."""
+
+    engine = "reference"
+
+    def _plan(self) -> tuple[tuple[int, int], int]:
+        # Long enough that the seeds' time stands out from the variation of starting worker processes.
+        return (self._cores, 9 * self._cores), min(4 * self._training.single_epochs, self._training.epochs)
+
+
+class LanesPeer(_EnginePeer):
+    """The lanes engine; whole trainings."""
+
+    engine = "lanes"
+
+    def _plan(self) -> tuple[tuple[int, int], int]:
+        return self._training.slope, self._training.epochs

@@ -1,0 +1,77 @@
+"""Kept weights, and the reasons they are kept for: a run may be kept for ``all``, ``best`` and ``worst`` at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from seedbed.records import Status
+from seedbed.seeds import Assignment
+from seedbed.store import schema
+from seedbed.store.connection import insert_ignore
+
+KEYS_A_QUERY = 500  # a database limits how many values one statement takes
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The best or worst run of a study.
+
+    Attributes:
+        assignment: its seeds.
+        environment: key of the environment it was computed in.
+        has_weights: whether its weights are stored.
+    """
+
+    assignment: Assignment
+    environment: str
+    has_weights: bool
+
+
+def keep_for_all(connection: Connection, study_id: int, keys: Iterable[str]) -> None:
+    """Add the reason ``all`` to those of these runs whose weights are stored."""
+    runs, keys = schema.runs.c, list(keys)
+    for start in range(0, len(keys), KEYS_A_QUERY):
+        query = (
+            sa.select(runs.id)
+            .join_from(schema.runs, schema.weights)
+            .where(runs.study_id == study_id, runs.assignment.in_(keys[start : start + KEYS_A_QUERY]))
+        )
+        rows = [{"run_id": run_id, "reason": "all"} for run_id in connection.scalars(query)]
+        if rows:
+            insert_ignore(connection, schema.kept, rows)
+
+
+def keep_leader(connection: Connection, study_id: int, score: str, larger_leads: bool, reason: str) -> Leader | None:
+    """Give the reason to the run that leads by a score, take it from all others, and let go what none holds.
+
+    The leader is the one with the largest or smallest score of the runs as they are stored, of equals the one whose
+    seeds come first; so two processes agree. Returns it, or None where no run has such a score.
+    """
+    runs, scores = schema.runs.c, schema.scores.c
+    query = (
+        sa.select(runs.id, runs.assignment, runs.environment, scores.value, schema.weights.c.run_id)
+        .select_from(schema.runs.join(schema.scores).outerjoin(schema.weights))
+        .where(runs.study_id == study_id, runs.status == Status.DONE.value, scores.name == score)
+    )
+    rows = [row for row in connection.execute(query) if row.value is not None and math.isfinite(row.value)]
+    if not rows:
+        return None
+    first = min(
+        rows,
+        key=lambda row: (-row.value if larger_leads else row.value, Assignment.from_key(row.assignment).place),
+    )
+    others = sa.select(runs.id).where(runs.study_id == study_id, runs.id != first.id)
+    connection.execute(sa.delete(schema.kept).where(schema.kept.c.reason == reason, schema.kept.c.run_id.in_(others)))
+    if first.run_id is not None:
+        insert_ignore(connection, schema.kept, [{"run_id": first.id, "reason": reason}])
+    connection.execute(
+        sa.delete(schema.weights).where(
+            schema.weights.c.run_id.in_(others), schema.weights.c.run_id.not_in(sa.select(schema.kept.c.run_id))
+        )
+    )
+    return Leader(Assignment.from_key(first.assignment), first.environment, first.run_id is not None)

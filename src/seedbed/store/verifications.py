@@ -1,0 +1,36 @@
+"""What verification found of a study's engine, remembered so that it is done once in an environment."""
+
+from __future__ import annotations
+
+import os
+
+import sqlalchemy as sa
+
+from seedbed.agreement import Verification
+from seedbed.store import schema
+from seedbed.store.connection import connect, explained, insert_ignore, writing
+
+
+def recall(study: str, environment: str, store: str | os.PathLike[str]) -> Verification | None:
+    """What was found for the study in the environment of that hash; None where it was not verified there."""
+    engine = connect(store, create=False)
+    with explained(os.fspath(store)), engine.connect() as connection:
+        query = (
+            sa.select(schema.verifications.c.found)
+            .join(schema.studies)
+            .where(schema.studies.c.name == study, schema.verifications.c.environment == environment)
+        )
+        found = connection.scalar(query)
+    engine.dispose()
+    return None if found is None else Verification.from_json(found)
+
+
+def remember(study: str, environment: str, found: Verification, store: str | os.PathLike[str]) -> None:
+    """Store what was found; the first of two stays."""
+    engine = connect(store, create=False)
+    with explained(os.fspath(store)), writing(engine) as connection:
+        number = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == study))
+        if number is not None:
+            row = {"study_id": number, "environment": environment, "found": found.as_json()}
+            insert_ignore(connection, schema.verifications, [row])
+    engine.dispose()

@@ -1,0 +1,78 @@
+"""What of this process changes bits is read, told apart, and made the same in workers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from seedbed import environment
+from seedbed.executors import ProcessExecutor
+from seedbed.records import Recording, RunResult
+from seedbed.seeds import Assignment
+from tests.test_executor_conformance import task
+from tests.trainings import Training, plain_net
+
+CHANGES: dict[str, Callable[[], object]] = {
+    "default_dtype": lambda: torch.set_default_dtype(torch.float64),
+    "deterministic_algorithms": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+    "flush_denormal": lambda: torch.set_flush_denormal(True),
+    "float32_matmul_precision": lambda: torch.set_float32_matmul_precision("medium"),
+    "attention_flash": lambda: torch.backends.cuda.enable_flash_sdp(False),
+    "attention_math": lambda: torch.backends.cuda.enable_math_sdp(False),
+    "attention_memory_efficient": lambda: torch.backends.cuda.enable_mem_efficient_sdp(False),
+    "onednn": lambda: setattr(torch.backends.mkldnn, "enabled", False),
+    "onednn_deterministic": lambda: setattr(torch.backends.mkldnn, "deterministic", True),
+    "autocast": lambda: torch.set_autocast_enabled("cpu", True),
+}
+
+
+@pytest.fixture(autouse=True)
+def _put_back() -> Iterator[None]:
+    before = environment.torch_settings()
+    yield
+    environment.apply_torch_settings(before)
+    assert environment.torch_settings() == before
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_setting_that_changes_bits_is_another_environment(name: str) -> None:
+    before = environment.capture()
+    CHANGES[name]()
+    after = environment.capture()
+    assert name in {line.partition(":")[0] for line in before.differences(after)}
+    assert before.hash != after.hash
+
+
+def test_settings_are_json_values() -> None:
+    settings = environment.torch_settings()
+    assert json.loads(json.dumps(settings)) == settings
+
+
+class TellsSettings(torch.nn.Module):
+    """Its buffers say how torch is set where it is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = plain_net()
+        told = json.dumps(environment.torch_settings(), sort_keys=True)
+        self.register_buffer("told", torch.tensor(list(told.encode())))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+def test_workers_are_set_as_this_process_is() -> None:
+    for name in ("deterministic_algorithms", "flush_denormal", "attention_flash", "onednn_deterministic"):
+        CHANGES[name]()
+    from safetensors.torch import load
+
+    training = Training(model=TellsSettings, epochs=1, optimizer=functools.partial(torch.optim.SGD, lr=0.1))
+    what = task(training.experiment(), Recording(weights=True))
+    items = ProcessExecutor(1).run(what, iter([[Assignment.plain(0)]]))
+    (result,) = [item for item in items if isinstance(item, RunResult)]
+    told = json.loads(bytes(load(result.weights)["told"].tolist()))
+    assert told == environment.torch_settings()

@@ -1,0 +1,224 @@
+"""The lanes engine beside the reference engine: the same initial weights, order and masks, and rounding after that."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load
+from torch import nn
+from torch.utils.data import Subset
+
+import seedbed as sb
+from seedbed import engines
+from seedbed.engines import protocol
+from seedbed.engines.lanes import mersenne, native
+from seedbed.engines.lanes.engine import LanesTrainer
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+from seedbed.verification import Nudged
+from tests.trainings import TRAININGS, Training, norm_net, plain_net, rows
+
+# After the few epochs of these trainings. A step rounds by 1e-8 to 1e-7.
+FINAL_GAP = 2e-5
+# Where training makes rounding larger, as Adam does of gradients that are 0 but for rounding (of a bias before batch
+# norm), a nudge of one ulp shows by how much: so many times that is still rounding.
+NUDGES = 20
+BLOCK = [Assignment.plain(0), Assignment.plain(3407), Assignment.roles(1, 2, 3), Assignment.plain(2**32 - 1)]
+
+
+ONE_EPOCH = replace(TRAININGS["dropout"], epochs=1)
+_EXPERIMENTS: dict[int, tuple[Training, sb.Experiment]] = {}
+
+
+def trained(engine: str, training: Training, block: list[Assignment] = BLOCK, **recording: Any) -> list[RunResult]:
+    # The same object for the same training, of which the engine may have made itself ready.
+    _, experiment = _EXPERIMENTS.setdefault(id(training), (training, training.experiment()))
+    trainer = engines.make(engine).trainer(experiment, Recording(weights=True, **recording))
+    found = {result.assignment: result for result in trainer.train(block)}
+    return [found[each] for each in block]
+
+
+def gap(one: RunResult, other: RunResult) -> float:
+    weights, expected = load(one.weights or b""), load(other.weights or b"")
+    assert {name: value.dtype for name, value in weights.items()} == {n: v.dtype for n, v in expected.items()}
+    return max(float((weights[name].double() - value.double()).abs().max()) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("name", [name for name in TRAININGS if name != "augmented"])
+def test_every_training_ends_where_the_reference_engines_does(name: str) -> None:
+    training = TRAININGS[name]
+    reference = trained("reference", training)
+    nudged = trained("reference", replace(training, model=Nudged(training.model)))
+    bound = max(FINAL_GAP, NUDGES * max(map(gap, nudged, reference)))
+    for own, expected in zip(trained("lanes", training), reference, strict=True):
+        assert gap(own, expected) < bound
+        if bound == FINAL_GAP:
+            assert own.scores == pytest.approx(dict(expected.scores), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dropout", "batch-norm", "drop-last", "unshuffled", "one-batch"])
+def test_what_torch_draws_itself_gives_the_bits_of_the_replay(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed = trained("lanes", TRAININGS[name])
+    monkeypatch.setattr(mersenne, "probe", lambda: mersenne.Probe(order=False, bernoulli=False, reason="for a test"))
+    drawn = trained("lanes", TRAININGS[name])
+    assert [each.weights_hash for each in drawn] == [each.weights_hash for each in replayed]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 50), min_size=1, max_size=40, unique=True),
+    before=st.lists(st.integers(51, 99), max_size=20, unique=True),
+)
+def test_a_run_does_not_know_its_place(seeds: list[int], before: list[int]) -> None:
+    block, chosen = [Assignment.plain(seed) for seed in (*before, *seeds)], seeds[len(seeds) // 2]
+    together = {each.assignment.seed: each.weights_hash for each in trained("lanes", ONE_EPOCH, block)}
+    (alone,) = trained("lanes", ONE_EPOCH, [Assignment.plain(chosen)])
+    assert together[chosen] == alone.weights_hash
+
+
+def broken_for_some() -> nn.Module:
+    seed = torch.initial_seed()
+    if seed == 2:
+        raise RuntimeError("two is not liked")
+    net = plain_net()
+    if seed == 3:
+        nn.init.constant_(net[0].weight, float("inf"))
+    return net
+
+
+def test_a_failing_and_a_diverging_run_leave_the_others_alone() -> None:
+    block = [Assignment.plain(seed) for seed in range(6)]
+    results = trained("lanes", replace(TRAININGS["sgd"], model=broken_for_some), block)
+    assert [each.status for each in results] == [
+        Status.DONE, Status.DONE, Status.FAILED, Status.DIVERGED, Status.DONE, Status.DONE,
+    ]  # fmt: skip
+    assert "two is not liked" in (results[2].error or "")
+    healthy = trained("lanes", TRAININGS["sgd"], block)
+    for seed in (0, 1, 4, 5):
+        assert results[seed].weights_hash == healthy[seed].weights_hash
+
+
+def test_curves_are_those_of_the_reference_engine() -> None:
+    (own,) = trained("lanes", TRAININGS["batch-norm"], BLOCK[:1], curve_stride=1)
+    (reference,) = trained("reference", TRAININGS["batch-norm"], BLOCK[:1], curve_stride=1)
+    assert own.curve_epochs == reference.curve_epochs == (1, 2, 3, 4)
+    for score, values in reference.curves.items():
+        assert own.curves[score] == pytest.approx(values, abs=1e-2)
+
+
+def test_subsets_and_more_seeds_than_lanes() -> None:
+    training = replace(TRAININGS["sgd"], dataset=lambda: Subset(rows(), range(3, 33)), epochs=1)
+    block = [Assignment.plain(seed) for seed in range(2 * native.machine().lanes + 3)]
+    assert len({each.weights_hash for each in trained("lanes", training, block)}) == len(block)
+
+
+class Rolled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 3)
+        self.sorter = Sorter()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.sorter(self.inner(x))
+
+
+class Sorter(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sort(1).values
+
+
+class Constant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 3)
+        self.proj = torch.rand(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) @ self.proj
+
+
+class Wide(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 3, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x.double()).float()
+
+
+class Dice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) * (1 if self.training else torch.rand(1))
+
+
+@pytest.mark.parametrize(
+    ("training", "reason"),
+    [
+        (TRAININGS["augmented"], "the training rows are a Augmented, whose items are made by code of their own"),
+        (replace(TRAININGS["sgd"], model=Rolled), r"sort.* has no lowering.*sorter \(Sorter\)"),
+        (replace(TRAININGS["sgd"], model=Constant), "proj"),
+        (replace(TRAININGS["sgd"], model=Dice), "draws random numbers"),
+        (replace(TRAININGS["sgd"], model=Wide), "float64 is not among the types of lanes"),
+        (replace(TRAININGS["sgd"], optimizer=lambda m: torch.optim.LBFGS(m.parameters())), "LBFGS"),
+    ],
+)
+def test_what_cannot_run_is_told_with_its_reason(training: Training, reason: str) -> None:
+    experiment = training.experiment()
+    told = engines.make("lanes").refusal(experiment, experiment.data)
+    assert told is not None
+    assert re.search(reason, told), told
+    choice = engines.choose("auto", experiment, experiment.data)
+    assert choice.engine.name == "reference"
+    assert choice.line is not None
+    assert told in choice.line
+    with pytest.raises(sb.InputError, match="the lanes engine cannot run trained"):
+        engines.choose("lanes", experiment, experiment.data)
+
+
+def test_auto_takes_lanes_where_it_can() -> None:
+    experiment = TRAININGS["batch-norm"].experiment()
+    choice = engines.choose("auto", experiment, experiment.data)
+    assert (choice.engine.name, choice.line) == ("lanes", None)
+
+
+def test_a_training_is_stopped_from_another_thread() -> None:
+    long = replace(TRAININGS["batch-norm"], epochs=50_000, model=norm_net)
+    trainer = engines.make("lanes").trainer(long.experiment(), Recording())
+    assert isinstance(trainer, LanesTrainer)
+    ended: list[type[BaseException]] = []
+
+    def train() -> None:
+        try:
+            list(trainer.train(BLOCK[:1]))
+        except protocol.Stopped:
+            ended.append(protocol.Stopped)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    time.sleep(0.2)
+    trainer.stop()
+    thread.join(timeout=60)
+    assert ended == [protocol.Stopped]
+
+
+def test_no_setting_of_the_process_is_changed() -> None:
+    tiny = torch.tensor([1e-40])
+
+    def seen() -> tuple[Any, ...]:
+        return torch.get_num_threads(), float(tiny * 0.5), torch.get_rng_state().tolist(), torch.initial_seed()
+
+    before = seen()
+    trained("lanes", TRAININGS["dropout"])
+    assert seen() == before
