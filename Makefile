@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/python examples/six_seeds.py demo.db
 
 test: lint types layers
-	$(BIN)/pytest -m 'not slow' --cov --cov-report=term
+	$(BIN)/pytest -m 'not slow' -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

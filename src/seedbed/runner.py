@@ -155,9 +155,7 @@ def run(
     return study
 
 
-def check(
-    experiment: Experiment, study: Study, store: str | os.PathLike[str], watcher: Watcher
-) -> Verification | None:
+def check(experiment: Experiment, study: Study, store: str | os.PathLike[str], watcher: Watcher) -> Verification | None:
     """Hold a fast engine's runs to the reference engine's, where that has not been done in this environment; a gap that
     rounding does not explain is told to the watcher."""
     with blamed(f"{experiment.name} cannot be verified"):

@@ -95,9 +95,7 @@ def run(
         experiment = targets.build(target, parameters)
         if any(not each.is_plain for each in assignments) and not quiet:
             watcher.said(_roles_line(init, order, noise, split))
-        study = runner.run(
-            experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options
-        )
+        study = runner.run(experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options)
     if as_json:
         json.dump(text.as_json(study), sys.stdout, indent=1)
         print()

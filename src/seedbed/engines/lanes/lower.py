@@ -150,7 +150,7 @@ class Builder:
         """For every index: write each value to the element of its tensor at that index."""
         values = list(values)
         fused = self._fused(variables, [value for _, value in values])
-        known = {
+        known: dict[Expr, Expr] = {
             each: self._summed(each)
             for each in dict.fromkeys(p for _, value in values for p in value.walk() if isinstance(p, Pending))
             if fused is None or each != fused
@@ -346,7 +346,7 @@ class Lowering:
         """How many elements the user computes from the value."""
         sizes = [size]
         for each in (user, *user.all_input_nodes):
-            value = each.meta.get("val")
+            value: Any = each.meta.get("val")
             if hasattr(value, "numel"):
                 sizes.append(int(value.numel()))
         return max(sizes)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 
 from seedbed.engines.lanes import algebra
 from seedbed.engines.lanes.algebra import apply, cast, number, where
-from seedbed.engines.lanes.ir import Affine, Expr, Role, Type
+from seedbed.engines.lanes.ir import Affine, Const, Expr, Type
 from seedbed.engines.lanes.lower import (
     Accumulation,
     Lowering,
@@ -30,6 +31,16 @@ IS_PRODUCT = frozenset({"mm.default", "addmm.default", "bmm.default"})
 LONGEST_CHAIN = 64  # classes to choose among by comparing with each, rather than by an address computed from the value
 TYPES = {torch.float32: Type.F32, torch.int64: Type.I32, torch.int32: Type.I32, torch.bool: Type.BOOL,
          torch.uint8: Type.I32}  # fmt: skip
+
+
+def arguments(node: fx.Node) -> tuple[Any, ...]:
+    """What an operation is called with; the graph's own type for it says too little."""
+    return node.args
+
+
+def options(node: fx.Node) -> Mapping[str, Any]:
+    """What an operation is called with by name."""
+    return node.kwargs
 
 
 def kind_of(dtype: torch.dtype) -> Type:
@@ -73,7 +84,7 @@ def broadcast(tensor: Tensor, shape: Sequence[int]) -> Tensor:
 
 def elementwise(function: Callable[..., Expr], *tensors: Tensor) -> Tensor:
     """A function of the elements of tensors that are broadcast together."""
-    shape = tuple(torch.broadcast_shapes(*(each.shape for each in tensors)))
+    shape = tuple(np.broadcast_shapes(*(each.shape for each in tensors)))
     spread = [broadcast(each, shape) for each in tensors]
     sample = function(*(each.at((Affine(),) * len(shape)) for each in spread))
     return Tensor(shape, sample.type, lambda place: function(*(each.at(place) for each in spread)))
@@ -88,8 +99,8 @@ def promoted(*values: Expr) -> tuple[Expr, ...]:
 
 def _arithmetic(name: str) -> Lowerer:
     def lower(lowering: Lowering, node: fx.Node) -> Tensor:
-        a, b = map(lowering.tensor, node.args[:2])
-        scale = node.kwargs.get("alpha", 1)
+        a, b = map(lowering.tensor, arguments(node)[:2])
+        scale = options(node).get("alpha", 1)
 
         def compute(x: Expr, y: Expr) -> Expr:
             if name == "div":
@@ -108,7 +119,7 @@ for _name in ("add", "sub", "mul", "div"):
 
 def _comparison(name: str) -> Lowerer:
     def lower(lowering: Lowering, node: fx.Node) -> Tensor:
-        return elementwise(lambda x, y: apply(name, *promoted(x, y)), *map(lowering.tensor, node.args[:2]))
+        return elementwise(lambda x, y: apply(name, *promoted(x, y)), *map(lowering.tensor, arguments(node)[:2]))
 
     return lower
 
@@ -121,7 +132,7 @@ for _name in ("maximum", "minimum"):
 
 def _logical(name: str) -> Lowerer:
     def lower(lowering: Lowering, node: fx.Node) -> Tensor:
-        tensors = list(map(lowering.tensor, node.args))
+        tensors = list(map(lowering.tensor, arguments(node)))
         if any(each.type is not Type.BOOL for each in tensors):
             raise Unsupported(f"{name} of whole numbers has no lowering")
         return elementwise(lambda *values: apply(name, *values), *tensors)
@@ -138,7 +149,7 @@ def _unary(name: str) -> Lowerer:
         def compute(x: Expr) -> Expr:
             return apply(name, x if name in ("neg", "abs", "sign") else cast(x, Type.F32))
 
-        return elementwise(compute, lowering.tensor(node.args[0]))
+        return elementwise(compute, lowering.tensor(arguments(node)[0]))
 
     return lower
 
@@ -150,36 +161,36 @@ for _name in ("neg", "abs", "sign", "exp", "expm1", "log", "log1p", "tanh", "sig
 
 @operation("isnan.default")
 def _is_nan(lowering: Lowering, node: fx.Node) -> Tensor:
-    return elementwise(lambda x: apply("ne", x, x), lowering.tensor(node.args[0]))
+    return elementwise(lambda x: apply("ne", x, x), lowering.tensor(arguments(node)[0]))
 
 
 @operation("reciprocal.default")
 def _reciprocal(lowering: Lowering, node: fx.Node) -> Tensor:
-    return elementwise(lambda x: apply("div", number(1), cast(x, Type.F32)), lowering.tensor(node.args[0]))
+    return elementwise(lambda x: apply("div", number(1), cast(x, Type.F32)), lowering.tensor(arguments(node)[0]))
 
 
 @operation("relu.default")
 def _relu(lowering: Lowering, node: fx.Node) -> Tensor:
-    return elementwise(lambda x: apply("maximum", x, number(0, x.type)), lowering.tensor(node.args[0]))
+    return elementwise(lambda x: apply("maximum", x, number(0, x.type)), lowering.tensor(arguments(node)[0]))
 
 
 @operation("clamp.default", "clamp_min.default", "clamp_max.default", "hardtanh.default")
 def _clamp(lowering: Lowering, node: fx.Node) -> Tensor:
-    low, high = (*node.args[1:], None, None)[:2]
-    low, high = node.kwargs.get("min", low), node.kwargs.get("max", high)
+    low, high = (*arguments(node)[1:], None, None)[:2]
+    low, high = options(node).get("min", low), options(node).get("max", high)
     if str(node.target).startswith("aten.clamp_max"):
         low, high = None, low
 
     def compute(x: Expr) -> Expr:
-        x = x if low is None else apply("maximum", x, number(low, x.type))  # type: ignore[arg-type]
-        return x if high is None else apply("minimum", x, number(high, x.type))  # type: ignore[arg-type]
+        x = x if low is None else apply("maximum", x, number(low, x.type))
+        return x if high is None else apply("minimum", x, number(high, x.type))
 
-    return elementwise(compute, lowering.tensor(node.args[0]))
+    return elementwise(compute, lowering.tensor(arguments(node)[0]))
 
 
 @operation("pow.Tensor_Scalar")
 def _power(lowering: Lowering, node: fx.Node) -> Tensor:
-    exponent = float(node.args[1])  # type: ignore[arg-type]
+    exponent = float(arguments(node)[1])
 
     def compute(x: Expr) -> Expr:
         if exponent.is_integer() and 1 <= abs(exponent) <= 8:
@@ -187,31 +198,35 @@ def _power(lowering: Lowering, node: fx.Node) -> Tensor:
             for _ in range(int(abs(exponent)) - 1):
                 result = apply("mul", result, x)
             return result if exponent > 0 else apply("div", number(1), result)
-        special = {0.0: lambda: number(1), 0.5: lambda: apply("sqrt", x), -0.5: lambda: apply("rsqrt", x)}
+        special: dict[float, Callable[[], Expr]] = {
+            0.0: lambda: number(1),
+            0.5: lambda: apply("sqrt", x),
+            -0.5: lambda: apply("rsqrt", x),
+        }
         return special[exponent]() if exponent in special else apply("pow", x, number(exponent))
 
-    return elementwise(compute, lowering.tensor(node.args[0]))
+    return elementwise(compute, lowering.tensor(arguments(node)[0]))
 
 
 @operation("pow.Tensor_Tensor", "pow.Scalar")
 def _power_of(lowering: Lowering, node: fx.Node) -> Tensor:
     return elementwise(
-        lambda x, y: apply("pow", cast(x, Type.F32), cast(y, Type.F32)), *map(lowering.tensor, node.args[:2])
+        lambda x, y: apply("pow", cast(x, Type.F32), cast(y, Type.F32)), *map(lowering.tensor, arguments(node)[:2])
     )
 
 
 @operation("where.self", "where.ScalarOther", "where.ScalarSelf", "where.Scalar")
 def _where(lowering: Lowering, node: fx.Node) -> Tensor:
-    return elementwise(lambda c, x, y: where(c, *promoted(x, y)), *map(lowering.tensor, node.args))
+    return elementwise(lambda c, x, y: where(c, *promoted(x, y)), *map(lowering.tensor, arguments(node)))
 
 
 @operation("_to_copy.default", "to.dtype", "convert_element_type.default")
 def _converted(lowering: Lowering, node: fx.Node) -> Tensor:
-    given = node.kwargs.get("dtype", node.args[1] if len(node.args) > 1 else None)
-    source = lowering.tensor(node.args[0])
+    given = options(node).get("dtype", arguments(node)[1] if len(arguments(node)) > 1 else None)
+    source = lowering.tensor(arguments(node)[0])
     if given is None:
         return source
-    kind = kind_of(given)  # type: ignore[arg-type]
+    kind = kind_of(given)
     return source if kind is source.type else elementwise(lambda x: cast(x, kind), source)
 
 
@@ -224,9 +239,9 @@ def _filled(lowering: Lowering, node: fx.Node) -> Tensor:
     if "ones" in name:
         value = 1
     elif "scalar_tensor" in name:
-        value = node.args[0]
+        value = arguments(node)[0]
     elif "full" in name:
-        value = node.args[-1]
+        value = arguments(node)[-1]
     if isinstance(value, fx.Node):
         raise Unsupported("a tensor that is filled with a computed number has no lowering")
     sample = node.meta["val"]
@@ -241,8 +256,8 @@ def _counted(lowering: Lowering, node: fx.Node) -> Tensor:
     if str(node.target).startswith("aten.arange.default"):
         first, step = 0, 1
     else:
-        first = int(node.args[0])  # type: ignore[arg-type]
-        step = int(node.args[2]) if len(node.args) > 2 else 1  # type: ignore[arg-type]
+        first = int(arguments(node)[0])
+        step = int(arguments(node)[2]) if len(arguments(node)) > 2 else 1
     return Tensor(tuple(sample.shape), kind, lambda place: cast(algebra.position(place[0] * step + first), kind))
 
 
@@ -260,23 +275,23 @@ def _moved(source: Tensor, shape: Sequence[int], strides: Sequence[int], offset:
 
 @_view(["alias.default", "clone.default", "detach.default", "lift_fresh_copy.default", "contiguous.default"])
 def _same(lowering: Lowering, node: fx.Node) -> Tensor:
-    return lowering.tensor(node.args[0])
+    return lowering.tensor(arguments(node)[0])
 
 
 @operation("copy.default")
 def _copied(lowering: Lowering, node: fx.Node) -> Tensor:
-    return broadcast(lowering.tensor(node.args[1]), lowering.tensor(node.args[0]).shape)
+    return broadcast(lowering.tensor(arguments(node)[1]), lowering.tensor(arguments(node)[0]).shape)
 
 
 @_view(["permute.default", "t.default", "transpose.int"])
 def _permuted(lowering: Lowering, node: fx.Node) -> Tensor:
-    source = lowering.tensor(node.args[0])
+    source = lowering.tensor(arguments(node)[0])
     rank = len(source.shape)
     if "permute" in str(node.target):
-        order = [int(d) % rank for d in node.args[1]]  # type: ignore[union-attr, arg-type]
+        order = [int(d) % rank for d in arguments(node)[1]]
     else:
         order = list(range(rank))
-        a, b = (int(d) % rank for d in (node.args[1:] or (0, 1)))  # type: ignore[arg-type]
+        a, b = (int(d) % rank for d in (arguments(node)[1:] or (0, 1)))
         if rank > 1:
             order[a], order[b] = order[b], order[a]
     shape = tuple(source.shape[d] for d in order)
@@ -289,12 +304,12 @@ def _permuted(lowering: Lowering, node: fx.Node) -> Tensor:
 @_view(["unsqueeze.default", "squeeze.dim", "squeeze.dims", "squeeze.default", "view.default", "_unsafe_view.default",
         "reshape.default", "flatten.using_ints"])  # fmt: skip
 def _reshaped(lowering: Lowering, node: fx.Node) -> Tensor:
-    source = lowering.tensor(node.args[0])
+    source = lowering.tensor(arguments(node)[0])
     shape = tuple(int(e) for e in node.meta["val"].shape)
     if [e for e in source.shape if e > 1] == [e for e in shape if e > 1]:
         return _with_ones(source, shape)
     if source.storage is None:
-        source = lowering.realized(node.args[0])
+        source = lowering.realized(arguments(node)[0])
     assert source.storage is not None
     strides = _view_strides(source.shape, source.storage.strides, shape)
     if strides is None:
@@ -352,15 +367,17 @@ def _view_strides(shape: Sequence[int], strides: Sequence[int], new: Sequence[in
 
 @_view(["expand.default"])
 def _expanded(lowering: Lowering, node: fx.Node) -> Tensor:
-    return broadcast(lowering.tensor(node.args[0]), node.meta["val"].shape)
+    return broadcast(lowering.tensor(arguments(node)[0]), node.meta["val"].shape)
 
 
 @_view(["slice.Tensor"])
 def _sliced(lowering: Lowering, node: fx.Node) -> Tensor:
-    source = lowering.tensor(node.args[0])
-    dim, start, end, step = (*node.args[1:], *(0, None, None, 1)[len(node.args) - 1 :])
-    dim, step = int(dim or 0) % len(source.shape), int(step or 1)  # type: ignore[call-overload]
-    first, _, _ = slice(start, end).indices(source.shape[dim])  # type: ignore[arg-type]
+    source = lowering.tensor(arguments(node)[0])
+    given = arguments(node)[1:]
+    defaults: tuple[Any, ...] = (0, None, None, 1)
+    dim, start, end, step = given + defaults[len(given) :]
+    dim, step = int(dim or 0) % len(source.shape), int(step or 1)
+    first, _, _ = slice(start, end).indices(source.shape[dim])
     shape = tuple(int(e) for e in node.meta["val"].shape)
     return _stepped(source, shape, dim, first, step)
 
@@ -381,9 +398,9 @@ def _stepped(source: Tensor, shape: tuple[int, ...], dim: int, first: int, step:
 
 @_view(["select.int"])
 def _selected(lowering: Lowering, node: fx.Node) -> Tensor:
-    source = lowering.tensor(node.args[0])
-    dim = int(node.args[1]) % len(source.shape)  # type: ignore[arg-type]
-    which = int(node.args[2]) % source.shape[dim]  # type: ignore[arg-type]
+    source = lowering.tensor(arguments(node)[0])
+    dim = int(arguments(node)[1]) % len(source.shape)
+    which = int(arguments(node)[2]) % source.shape[dim]
     one = _stepped(source, (*source.shape[:dim], 1, *source.shape[dim + 1 :]), dim, which, 1)
     return _with_ones(one, (*source.shape[:dim], *source.shape[dim + 1 :]))
 
@@ -405,10 +422,10 @@ def _varying(tensor: Tensor) -> bool:
 
 @operation("cat.default")
 def _joined(lowering: Lowering, node: fx.Node) -> Tensor:
-    parts = [lowering.tensor(each) for each in node.args[0]]  # type: ignore[union-attr]
+    parts = [lowering.tensor(each) for each in arguments(node)[0]]
     parts = [each for each in parts if each.size or len(each.shape) > 1]
     made = _new(lowering, node, parts)
-    dim = int(node.args[1]) % len(made.shape) if len(node.args) > 1 else 0  # type: ignore[arg-type]
+    dim = int(arguments(node)[1]) % len(made.shape) if len(arguments(node)) > 1 else 0
     first = 0
     for part in parts:
         lowering.builder.copy_into(_stepped(made, part.shape, dim, first, 1), part)
@@ -418,15 +435,15 @@ def _joined(lowering: Lowering, node: fx.Node) -> Tensor:
 
 @operation("slice_scatter.default", "select_scatter.default")
 def _put(lowering: Lowering, node: fx.Node) -> Tensor:
-    base, part = map(lowering.tensor, node.args[:2])
-    dim = int(node.args[2] if len(node.args) > 2 else node.kwargs.get("dim", 0)) % len(base.shape)  # type: ignore[arg-type]
+    base, part = map(lowering.tensor, arguments(node)[:2])
+    dim = int(arguments(node)[2] if len(arguments(node)) > 2 else options(node).get("dim", 0)) % len(base.shape)
     if "select" in str(node.target):
-        first, step = int(node.args[3]) % base.shape[dim], 1  # type: ignore[arg-type]
+        first, step = int(arguments(node)[3]) % base.shape[dim], 1
         part = _with_ones(part, (*base.shape[:dim], 1, *base.shape[dim + 1 :]))
     else:
-        rest = (*node.args[3:], None, None, None)
-        step = int(node.kwargs.get("step", rest[2]) or 1)  # type: ignore[arg-type]
-        first = slice(node.kwargs.get("start", rest[0]), None).indices(base.shape[dim])[0]  # type: ignore[arg-type]
+        rest = (*arguments(node)[3:], None, None, None)
+        step = int(options(node).get("step", rest[2]) or 1)
+        first = slice(options(node).get("start", rest[0]), None).indices(base.shape[dim])[0]
     made = _new(lowering, node, [base, part])
     lowering.builder.copy_into(made, base)
     lowering.builder.copy_into(_stepped(made, part.shape, dim, first, step), part)
@@ -435,13 +452,13 @@ def _put(lowering: Lowering, node: fx.Node) -> Tensor:
 
 @operation("constant_pad_nd.default")
 def _padded(lowering: Lowering, node: fx.Node) -> Tensor:
-    source = lowering.tensor(node.args[0])
-    amounts = [int(each) for each in node.args[1]]  # type: ignore[union-attr, arg-type]
-    value = node.args[2] if len(node.args) > 2 else 0
+    source = lowering.tensor(arguments(node)[0])
+    amounts = [int(each) for each in arguments(node)[1]]
+    value = arguments(node)[2] if len(arguments(node)) > 2 else 0
     if any(each < 0 for each in amounts):
         raise Unsupported("padding by a negative amount has no lowering")
     made = _new(lowering, node, [source])
-    lowering.builder.copy_into(made, Tensor(made.shape, made.type, lambda _: number(value, made.type)))  # type: ignore[arg-type]
+    lowering.builder.copy_into(made, Tensor(made.shape, made.type, lambda _: number(value, made.type)))
     inside = made
     for position in range(len(amounts) // 2):
         dim = len(made.shape) - 1 - position
@@ -475,15 +492,15 @@ def accumulated(lowering: Lowering, source: Tensor, dims: Sequence[int], keep: b
 @operation("sum.dim_IntList", "sum.default", "mean.dim", "mean.default", "amax.default", "amin.default")
 def _reduced(lowering: Lowering, node: fx.Node) -> Tensor:
     name = str(node.target).removeprefix("aten.")
-    source = lowering.ready(node.args[0])
+    source = lowering.ready(arguments(node)[0])
     if name.startswith(("sum", "mean")) and source.type is Type.BOOL:
         boolean = source
         source = Tensor(boolean.shape, Type.I32, lambda place: cast(boolean.at(place), Type.I32))
-    dims = _dims(len(source.shape), node.args[1] if len(node.args) > 1 else None)
-    keep = bool(node.args[2] if len(node.args) > 2 else node.kwargs.get("keepdim", False))
+    dims = _dims(len(source.shape), arguments(node)[1] if len(arguments(node)) > 1 else None)
+    keep = bool(arguments(node)[2] if len(arguments(node)) > 2 else options(node).get("keepdim", False))
     count = math.prod(source.shape[d] for d in dims)
     known = source.at((Affine(),) * len(source.shape))
-    if name.startswith("sum") and isinstance(known, algebra.Const) and abs(known.value * count) < 2**24:
+    if name.startswith("sum") and isinstance(known, Const) and abs(known.value * count) < 2**24:
         shape = tuple(1 if d in dims else e for d, e in enumerate(source.shape) if keep or d not in dims)
         return Tensor(shape, source.type, lambda _: number(known.value * count, source.type))
     made = accumulated(lowering, source, dims, keep, {"su": "sum", "me": "sum", "am": name[1:4]}[name[:2]])
@@ -514,15 +531,15 @@ def _factors(lowering: Lowering, *arguments: Any) -> list[Tensor]:
 
 @operation("mm.default", "bmm.default")
 def _multiplied(lowering: Lowering, node: fx.Node) -> Tensor:
-    return contraction(lowering, *_factors(lowering, *node.args))
+    return contraction(lowering, *_factors(lowering, *arguments(node)))
 
 
 @operation("addmm.default")
 def _multiplied_and_added(lowering: Lowering, node: fx.Node) -> Tensor:
-    if node.kwargs.get("alpha", 1) != 1 or node.kwargs.get("beta", 1) != 1:
+    if options(node).get("alpha", 1) != 1 or options(node).get("beta", 1) != 1:
         raise Unsupported("addmm with alpha or beta has no lowering")
-    bias = lowering.ready(node.args[0])
-    made = contraction(lowering, *_factors(lowering, *node.args[1:3]))
+    bias = lowering.ready(arguments(node)[0])
+    made = contraction(lowering, *_factors(lowering, *arguments(node)[1:3]))
     return elementwise(lambda x, y: apply("add", x, y), made, bias)
 
 
@@ -538,8 +555,8 @@ def _index_bounds(value: Expr, extent: int) -> Expr:
 
 @operation("gather.default")
 def _gathered(lowering: Lowering, node: fx.Node) -> Tensor:
-    source, chosen = lowering.ready(node.args[0]), lowering.tensor(node.args[2])
-    dim = int(node.args[1]) % len(source.shape)  # type: ignore[arg-type]
+    source, chosen = lowering.ready(arguments(node)[0]), lowering.tensor(arguments(node)[2])
+    dim = int(arguments(node)[1]) % len(source.shape)
     if source.shape[dim] <= LONGEST_CHAIN:
 
         def value(place: Place, reduced: Place) -> Expr:
@@ -548,7 +565,7 @@ def _gathered(lowering: Lowering, node: fx.Node) -> Tensor:
             return where(hit, source.at(own), number(0, source.type))
 
         return lowering.pend(Accumulation(chosen.shape, (source.shape[dim],), "sum", source.type, value))
-    source = lowering.realized(node.args[0])
+    source = lowering.realized(arguments(node)[0])
     return _taken(source, dim, chosen.shape, chosen.at)
 
 
@@ -569,13 +586,13 @@ def _taken(source: Tensor, dim: int, shape: Sequence[int], chosen: Callable[[Pla
 
 @operation("scatter.value", "scatter.src")
 def _scattered(lowering: Lowering, node: fx.Node) -> Tensor:
-    base, chosen = lowering.tensor(node.args[0]), lowering.tensor(node.args[2])
-    dim = int(node.args[1]) % len(base.shape)  # type: ignore[arg-type]
+    base, chosen = lowering.tensor(arguments(node)[0]), lowering.tensor(arguments(node)[2])
+    dim = int(arguments(node)[1]) % len(base.shape)
     if chosen.shape[dim] != 1 or any(
         e != b for d, (e, b) in enumerate(zip(chosen.shape, base.shape, strict=True)) if d != dim
     ):
         raise Unsupported("scatter of more than one element along its dimension has no lowering")
-    source = lowering.tensor(node.args[3])
+    source = lowering.tensor(arguments(node)[3])
 
     def at(place: Place) -> Expr:
         own = tuple(Affine() if d == dim else p for d, p in enumerate(place))
@@ -588,7 +605,7 @@ def _scattered(lowering: Lowering, node: fx.Node) -> Tensor:
 
 @operation("embedding.default")
 def _embedded(lowering: Lowering, node: fx.Node) -> Tensor:
-    table, rows = lowering.realized(node.args[0]), lowering.tensor(node.args[1])
+    table, rows = lowering.realized(arguments(node)[0]), lowering.tensor(arguments(node)[1])
     return _rows_of(table, rows)
 
 
@@ -609,20 +626,20 @@ def _rows_of(table: Tensor, rows: Tensor) -> Tensor:
 
 @operation("index.Tensor")
 def _indexed(lowering: Lowering, node: fx.Node) -> Tensor:
-    chosen = list(node.args[1])  # type: ignore[arg-type]
+    chosen = list(arguments(node)[1])
     if len(chosen) != 1 or chosen[0] is None:
         raise Unsupported("indexing by several tensors has no lowering")
     rows = lowering.tensor(chosen[0])
     if rows.type is not Type.I32:
         raise Unsupported("indexing by a mask has no lowering: its size depends on the values")
-    return _rows_of(lowering.realized(node.args[0]), rows)
+    return _rows_of(lowering.realized(arguments(node)[0]), rows)
 
 
 @operation("index_put.default")
 def _added_to_rows(lowering: Lowering, node: fx.Node) -> Tensor:
-    base, values = lowering.tensor(node.args[0]), lowering.ready(node.args[2])
-    chosen = list(node.args[1])  # type: ignore[arg-type]
-    accumulate = len(node.args) > 3 and bool(node.args[3])
+    base, values = lowering.tensor(arguments(node)[0]), lowering.ready(arguments(node)[2])
+    chosen = list(arguments(node)[1])
+    accumulate = len(arguments(node)) > 3 and bool(arguments(node)[3])
     if not accumulate or len(chosen) != 1 or chosen[0] is None:
         raise Unsupported("index_put has a lowering only where it adds to the rows of one index")
     rows = lowering.tensor(chosen[0])
@@ -636,9 +653,9 @@ def _added_to_rows(lowering: Lowering, node: fx.Node) -> Tensor:
 
 @operation("embedding_dense_backward.default")
 def _embedding_gradient(lowering: Lowering, node: fx.Node) -> Tensor:
-    gradient, rows = lowering.ready(node.args[0]), lowering.tensor(node.args[1])
-    count, padding = int(node.args[2]), int(node.args[3])  # type: ignore[arg-type]
-    if len(node.args) > 4 and node.args[4]:
+    gradient, rows = lowering.ready(arguments(node)[0]), lowering.tensor(arguments(node)[1])
+    count, padding = int(arguments(node)[2]), int(arguments(node)[3])
+    if len(arguments(node)) > 4 and arguments(node)[4]:
         raise Unsupported("an Embedding with scale_grad_by_freq has no lowering")
     made = _new(lowering, node, [gradient, rows])
     lowering.builder.copy_into(made, Tensor(made.shape, made.type, lambda _: number(0)))
@@ -651,10 +668,3 @@ def _embedding_gradient(lowering: Lowering, node: fx.Node) -> Tensor:
     inside = Tensor(rows.shape, Type.I32, lambda place: _index_bounds(rows.at(place), count))
     lowering.builder.scatter_add(made, [inside], Tensor(gradient.shape, gradient.type, kept))
     return made
-
-
-def constant(lowering: Lowering, name: str, value: torch.Tensor) -> Tensor:
-    """A tensor of the model or the loss that training does not change."""
-    from seedbed.engines.lanes.ir import Buffer
-
-    return stored(Buffer(name, tuple(value.shape), kind_of(value.dtype), False, Role.TABLE), tuple(value.shape))

@@ -154,7 +154,7 @@ def computed(
 
 def _outputs(graph: CapturedGraph) -> list[fx.Node]:
     (output,) = graph.module.graph.find_nodes(op="output")
-    return list(output.args[0])  # type: ignore[arg-type]
+    return list(output.args[0])
 
 
 def _begin(
