@@ -51,7 +51,8 @@ elif when == "after":
         die()
         return stored
     StudyWriter.add = add_and_die
-sb.run(TRAININGS["dropout"].experiment(name), seeds, store=store, workers=int(workers), watcher=Reports())
+sb.run(TRAININGS["dropout"].experiment(name), seeds, store=store, workers=int(workers), watcher=Reports(),
+       verify=False)
 """
 
 
@@ -80,7 +81,7 @@ def hashes(study: Study) -> dict[str, str | None]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Study:
     store = tmp_path_factory.mktemp("whole") / "seedbed.db"
-    return sb.run(TRAININGS["dropout"].experiment(), range(RUNS), store=store, workers=0)
+    return sb.run(TRAININGS["dropout"].experiment(), range(RUNS), store=store, workers=0, verify=False)
 
 
 def assert_whole(store: Path, uninterrupted: Study, name: str = "trained") -> None:

@@ -50,7 +50,7 @@ def hashes(study: Study) -> dict[str, str | None]:
 
 
 def run(store: Path, seeds: sb.seeds.SeedsLike, experiment: sb.Experiment = EXPERIMENT, **options: object) -> Study:
-    return sb.run(experiment, seeds, store=store, **{"workers": 0, **options})
+    return sb.run(experiment, seeds, store=store, **{"workers": 0, "engine": "reference", **options})
 
 
 def test_the_study_holds_the_asked_runs_in_the_asked_order(store: Path) -> None:
@@ -435,7 +435,7 @@ def test_diverged_runs_are_results_and_never_averaged(store: Path) -> None:
         ({"threads": 0}, "threads must be"),
         ({"curves": 0}, "stride of 0"),
         ({"keep_weights": "some"}, "keep_weights must be"),
-        ({"engine": "warp"}, "engine must be one of auto, reference"),
+        ({"engine": "warp"}, "engine must be one of auto, lanes, reference"),
         ({"name": " "}, "name must be"),
         ({"threads": None}, "threads must be a whole number of at least 1, got None"),
         ({"examples": "no"}, "examples must be True or False, got 'no'"),

@@ -28,7 +28,7 @@ from seedbed.building import fast_path_off, make_data
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
 from seedbed.errors import WorkerError
-from seedbed.executors import Output, ProcessExecutor, Task
+from seedbed.executors import Output, ProcessExecutor, Task, why_not_sendable
 from seedbed.experiments import Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
@@ -72,6 +72,9 @@ def ensure(
     whole = load(study.name, store)
     ended = [run.assignment for run in whole.runs if run.status is Status.DONE and run.environment == here]
     if not ended:
+        return None
+    if reason := why_not_sendable(replace(experiment)):  # its data and not its recipe, as it is sent below
+        said(f"{study.name} is not verified, since that is done in worker processes: {reason}")
         return None
     said(f"verifying {study.name}: a run is trained by the reference engine too, twice (--no-verify leaves it out)")
     found = verify(experiment, engine, chosen(study.name, ended), study.identity.primary, study.identity.threads)

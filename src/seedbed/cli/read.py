@@ -62,6 +62,7 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
     from rich.console import Console
 
     from seedbed.report import terminal, text
+    from seedbed.store import recall
 
     loaded = load_study(study, store, seeds, split)
     if as_json:
@@ -81,6 +82,9 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
         soft_wrap=True,
     )
     terminal.summary(loaded, console)
+    for environment in loaded.environments:
+        if (found := recall(study, environment, store)) is not None:
+            console.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=True)
     return DONE
 
 

@@ -55,23 +55,24 @@ class _SharedMemory:
     """What two modules of one experiment share, as it was before anything trained on it."""
 
     def __init__(self, one: nn.Module, other: nn.Module) -> None:
-        others = {storage.data_ptr() for _, storage in _storages(other)}
+        others = {storage.data_ptr() for _, storage in _storages(_tensors(other))}
         self._names: dict[int, list[str]] = {}
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
-        for name, storage in _storages(one):
+        for name, storage in _storages(_tensors(one)):
             address = storage.data_ptr()
             if address in others:
                 self._names.setdefault(address, []).append(name)
                 self._before.setdefault(address, (storage, storage.clone()))  # type: ignore[no-untyped-call]
 
-    def trained_by(self, optimizer: torch.optim.Optimizer) -> set[int]:
+    def trained_by(self, optimizer: torch.optim.Optimizer) -> list[int]:
         """The memory of parameters that the optimizer moves, if not in its first step then later."""
-        held = (p for group in optimizer.param_groups for p in group["params"] if p.requires_grad and not is_lazy(p))
-        return {address for p in held if (address := p.untyped_storage().data_ptr()) in self._before}
+        held = (p for group in optimizer.param_groups for p in group["params"] if p.requires_grad)
+        moved = {storage.data_ptr() for _, storage in _storages(("", p) for p in held)}
+        return [address for address in self._before if address in moved]
 
-    def changed(self) -> set[int]:
+    def changed(self) -> list[int]:
         """The memory that is no longer as it was, byte for byte."""
-        return {a for a, (now, before) in self._before.items() if not torch.equal(_bytes(now), _bytes(before))}
+        return [a for a, (now, before) in self._before.items() if not torch.equal(_bytes(now), _bytes(before))]
 
     def put_back(self) -> None:
         """Make all of it as it was."""
@@ -86,13 +87,16 @@ class _SharedMemory:
                 f"model must make a new module each time it is called, but two calls gave modules that share the "
                 f"memory of {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}, which "
                 f"training changes, so that each run would go on from the one before: make the module inside the "
-                f"function, and clone it inside the function where it is made from a tensor of yours, as in "
+                f"function; where it is made from a tensor of yours, clone it inside the function, as in "
                 f"nn.Embedding.from_pretrained(W.clone(), freeze=False)"
             )
 
 
-def _storages(module: nn.Module) -> Iterable[tuple[str, torch.UntypedStorage]]:
-    tensors: list[tuple[str, Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def _storages(tensors: Iterable[tuple[str, Tensor]]) -> Iterable[tuple[str, torch.UntypedStorage]]:
     for name, tensor in tensors:
         if is_lazy(tensor) or tensor.layout != torch.strided or not tensor.numel():
             continue

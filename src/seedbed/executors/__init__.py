@@ -1,6 +1,6 @@
 """Where runs are computed: in this process, in threads of it, or in worker processes of this machine."""
 
-from seedbed.executors.processes import IN_WORKER, ProcessExecutor, check_sendable
+from seedbed.executors.processes import IN_WORKER, ProcessExecutor, check_sendable, why_not_sendable
 from seedbed.executors.protocol import Executor, Output, Task
 from seedbed.executors.serial import SerialExecutor
 from seedbed.executors.threads import ThreadExecutor
@@ -14,4 +14,5 @@ __all__ = [
     "Task",
     "ThreadExecutor",
     "check_sendable",
+    "why_not_sendable",
 ]

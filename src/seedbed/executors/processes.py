@@ -32,9 +32,19 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def check_sendable(experiment: Experiment) -> None:
     """Raise an InputError where the experiment cannot reach worker processes; it names the part that cannot."""
+    reason = why_not_sendable(experiment)
+    if reason is not None:
+        raise InputError(
+            f"{experiment.name} cannot be sent to worker processes: {reason}. Make it of what can be, or compute in "
+            f"this process: workers=0 (the command: --workers 0)"
+        )
+
+
+def why_not_sendable(experiment: Experiment) -> str | None:
+    """Which part of the experiment cannot reach worker processes, and why; None where all can."""
     refused = _refusal(experiment)
     if refused is None:
-        return
+        return None
     parts: dict[str, Any] = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment) if f.init}
     if isinstance(experiment.data, Data):
         parts = {"data.train": experiment.data.train, **parts}
@@ -42,10 +52,7 @@ def check_sendable(experiment: Experiment) -> None:
         parts = {"the function that makes it": experiment.recipe.factory, **experiment.recipe.arguments}
     named = ((name, reason) for name, part in parts.items() if (reason := _refusal(_as_sent(part))) is not None)
     name, reason = next(named, ("a part of it", refused))
-    raise InputError(
-        f"{experiment.name} cannot be sent to worker processes: {name} cannot be pickled ({reason}). Make it of what "
-        f"can be, or compute in this process: workers=0 (the command: --workers 0)"
-    )
+    return f"{name} cannot be pickled ({reason})"
 
 
 def _as_sent(part: Any) -> Any:
