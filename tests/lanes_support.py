@@ -12,9 +12,10 @@ from torch import Tensor
 
 from seedbed.capture import CapturedGraph, InputKind, OutputKind
 from seedbed.engines.lanes import native
-from seedbed.engines.lanes.emit import Machine, StepEmitter, layout
+from seedbed.engines.lanes.emit import StepEmitter
 from seedbed.engines.lanes.ir import Buffer
 from seedbed.engines.lanes.kernel import elements
+from seedbed.engines.lanes.layout import Machine, layout
 from seedbed.engines.lanes.step import computed, make_state
 
 Values = Mapping[tuple[InputKind, str], Tensor]

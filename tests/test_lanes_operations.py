@@ -20,7 +20,7 @@ import seedbed as sb
 from seedbed import generators
 from seedbed.capture import CapturedGraph, InputKind, OutputKind, capture_step
 from seedbed.engines.lanes import native
-from seedbed.engines.lanes.emit import Machine
+from seedbed.engines.lanes.layout import Machine
 from tests.lanes_support import Values, by_lanes
 
 # Lanes sums in another order than torch, and its functions round otherwise: a few units in the last place of the

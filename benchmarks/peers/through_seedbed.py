@@ -59,7 +59,17 @@ def command_seconds(training: trainings.Training, engine: str, seeds: int) -> fl
     """Wall seconds of the whole command, from the start of Python to its summary."""
     with tempfile.TemporaryDirectory() as folder:
         call = "import sys; from seedbed.cli import main; sys.exit(main())"
-        asked = ["run", training.target, "-s", f"0:{seeds}", "--engine", engine, "--store", f"{folder}/studies.db", "--no-verify"]
+        asked = [
+            "run",
+            training.target,
+            "-s",
+            f"0:{seeds}",
+            "--engine",
+            engine,
+            "--store",
+            f"{folder}/studies.db",
+            "--no-verify",
+        ]
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-c", call, *asked], check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - begun
@@ -107,7 +117,12 @@ class _EnginePeer:
         names = [name for name, _ in experiment.model().named_parameters()]
         with tempfile.TemporaryDirectory() as folder:
             study = sb.run(
-                experiment, list(seeds), engine=self.engine, store=f"{folder}/studies.db", keep_weights="all", verify=False
+                experiment,
+                list(seeds),
+                engine=self.engine,
+                store=f"{folder}/studies.db",
+                keep_weights="all",
+                verify=False,
             )
             states = [load(study.weights(seed)) for seed in seeds]
         return torch.stack([torch.cat([state[name].flatten() for name in names]) for state in states]).numpy()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -31,24 +30,12 @@ from seedbed.engines.lanes.ir import (
     index,
     substitute,
 )
+from seedbed.engines.lanes.layout import Layout, Machine
 
 F32, I32, I64, BIT = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.IntType(1)
 TILE = 8  # most elements of a contraction's result along one dimension whose accumulators are held at once
 UNROLLED = 4  # reductions of no more passes have no loop
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the code is made for.
-
-    Attributes:
-        lanes: runs in one vector.
-        registers: vectors of so many lanes that the processor's registers hold.
-    """
-
-    lanes: int
-    registers: int
 
 
 @contextlib.contextmanager
@@ -66,14 +53,6 @@ def counted(builder: Any, start: Any, end: Any) -> Iterator[Any]:
     counter.add_incoming(builder.add(counter, start.type(1), flags=("nsw",)), builder.block)
     builder.branch(head)
     builder.position_at_end(after)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where buffers lie in the arena, in words of 32 bits; an element that varies takes a word for each lane."""
-
-    offsets: Mapping[Buffer, int]
-    words: int
 
 
 class StepEmitter:
@@ -543,44 +522,3 @@ def _joinable(variables: Sequence[Var], stores: Sequence[Store]) -> tuple[Var, V
         if all(p.coefficient(outer) == p.coefficient(inner) * inner.extent for p in places):
             return outer, inner
     return None
-
-
-def layout(programs: Sequence[Program], permanent: Sequence[Buffer], machine: Machine) -> Layout:
-    """Give every buffer a place: permanent ones first, then temporaries, which share memory when they never meet."""
-    offsets: dict[Buffer, int] = {}
-    top = 0
-
-    def size(buffer: Buffer) -> int:
-        words = max(buffer.size, 1) * (machine.lanes if buffer.varying else 1)
-        return -(-words // 16) * 16  # every buffer begins on a cache line
-
-    for program in programs:
-        for buffer in (*permanent, *program.buffers):
-            if buffer.role not in (Role.TEMPORARY, Role.SCALARS) and buffer not in offsets:
-                offsets[buffer] = top
-                top += size(buffer)
-    end = top
-    for program in programs:
-        end = max(end, _place_temporaries(program, offsets, top, size))
-    return Layout(offsets, end)
-
-
-def _place_temporaries(program: Program, offsets: dict[Buffer, int], floor: int, size: Callable[[Buffer], int]) -> int:
-    life: dict[Buffer, list[int]] = {}
-    for time, node in enumerate(program.nodes):
-        touched = [load.buffer for load in node.reads()] + [store.buffer for store in node.stores]
-        for buffer in touched:
-            if buffer.role is Role.TEMPORARY:
-                life.setdefault(buffer, [time, time])[1] = time
-    placed: list[tuple[int, int, int, int]] = []  # first word, end, first time, last time
-    highest = floor
-    for buffer, (first, last) in sorted(life.items(), key=lambda item: item[1][0]):
-        words, at = size(buffer), floor
-        for begin, end, _, _ in sorted(p for p in placed if p[2] <= last and first <= p[3]):
-            if at + words <= begin:
-                break
-            at = max(at, end)
-        placed.append((at, at + words, first, last))
-        offsets[buffer] = at
-        highest = max(highest, at + words)
-    return highest

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from seedbed.capture import capture_step
 from seedbed.engines.lanes import mersenne, native
 from seedbed.engines.lanes.drawn import StepDraws
-from seedbed.engines.lanes.emit import Layout, Machine, StepEmitter, counted, layout
+from seedbed.engines.lanes.emit import StepEmitter, counted
 from seedbed.engines.lanes.ir import Buffer, Role, Type
+from seedbed.engines.lanes.layout import Layout, Machine, layout
 from seedbed.engines.lanes.native import Native
 from seedbed.engines.lanes.rows import RowEmitter, Table, make_table
 from seedbed.engines.lanes.schedules import Schedule, schedule

@@ -10,7 +10,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from seedbed.engines.lanes.emit import Machine
+from seedbed.engines.lanes.layout import Machine
 
 _LOCK = threading.Lock()  # LLVM's own state is one for the process
 

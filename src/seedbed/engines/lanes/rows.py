@@ -11,8 +11,8 @@ import torch
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from seedbed.engines.lanes.emit import Layout, Machine
 from seedbed.engines.lanes.ir import Buffer
+from seedbed.engines.lanes.layout import Layout, Machine
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 CHUNK = 8  # words of a row that are loaded at once, at most
