@@ -84,7 +84,7 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
     terminal.summary(loaded, console)
     for environment in loaded.environments:
         if (found := recall(study, environment, store)) is not None:
-            console.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=True)
+            console.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
     return DONE
 
 

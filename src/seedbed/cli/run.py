@@ -111,7 +111,7 @@ def run(
         with redirect_stdout(sys.stderr):
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
-            errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=True)
+            errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     failed = [each for each in study.runs if each.status is Status.FAILED]
     if failed:
         first = failed[0]
