@@ -52,7 +52,7 @@ elif when == "after":
         return stored
     StudyWriter.add = add_and_die
 sb.run(TRAININGS["dropout"].experiment(name), seeds, store=store, workers=int(workers), watcher=Reports(),
-       verify=False)
+       engine="reference")
 """
 
 
@@ -81,7 +81,7 @@ def hashes(study: Study) -> dict[str, str | None]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Study:
     store = tmp_path_factory.mktemp("whole") / "seedbed.db"
-    return sb.run(TRAININGS["dropout"].experiment(), range(RUNS), store=store, workers=0, verify=False)
+    return sb.run(TRAININGS["dropout"].experiment(), range(RUNS), store=store, workers=0, engine="reference")
 
 
 def assert_whole(store: Path, uninterrupted: Study, name: str = "trained") -> None:

@@ -38,7 +38,7 @@ def test_the_package_and_the_help_load_nothing_heavy(code: str) -> None:
 
 @pytest.fixture
 def stored(store: Path) -> Path:
-    sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, workers=0, curves=1)
+    sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, workers=0, curves=1, engine="reference")
     return store
 
 

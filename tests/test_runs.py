@@ -78,12 +78,14 @@ def test_more_seeds_extend_a_study(store: Path) -> None:
     assert len(sb.load("trained", store)) == 6
 
 
-def test_one_two_and_four_workers_and_two_halves_give_equal_bits(tmp_path: Path) -> None:
-    expected = hashes(run(tmp_path / "serial.db", range(8)))
+@pytest.mark.parametrize(("engine", "count"), [("reference", 8), ("lanes", 70)])
+def test_one_two_and_four_workers_and_two_halves_give_equal_bits(engine: str, count: int, tmp_path: Path) -> None:
+    options = {"engine": engine, "verify": False}
+    expected = hashes(run(tmp_path / "serial.db", range(count), **options))
     for workers in (1, 2, 4):
-        assert hashes(run(tmp_path / f"{workers}.db", range(8), workers=workers)) == expected
-    run(tmp_path / "halves.db", range(4), workers=2)
-    assert hashes(run(tmp_path / "halves.db", range(8), workers=1)) == expected
+        assert hashes(run(tmp_path / f"{workers}.db", range(count), workers=workers, **options)) == expected
+    run(tmp_path / "halves.db", range(count // 2), workers=2, **options)
+    assert hashes(run(tmp_path / "halves.db", range(count), workers=1, **options)) == expected
 
 
 def test_any_order_and_any_stops_give_equal_bits(tmp_path: Path) -> None:
