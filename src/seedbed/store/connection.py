@@ -184,8 +184,7 @@ def explained(where: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        hint = ": pip install 'seedbed[postgresql]'" if where.startswith("postgresql") else ""
-        raise StoreError(f"{where} needs a database driver that is not installed, {error.name}{hint}") from error
+        raise StoreError(f"{where} needs a database driver that is not installed, {error.name}: install it") from error
     except sa.exc.NoSuchModuleError as error:
         raise StoreError(f"{where} names a kind of database that is not known or not installed: {error}") from error
     except sa.exc.ArgumentError as error:
