@@ -234,7 +234,7 @@ def test_a_store_that_goes_away_meanwhile_is_told(change: str, store: Path) -> N
 def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for driver in ("psycopg", "psycopg2"):
         monkeypatch.setitem(sys.modules, driver, None)
-    with pytest.raises(sb.StoreError, match="driver that is not installed, psycopg.*: install it"):
+    with pytest.raises(sb.StoreError, match=r"driver that is not installed, psycopg.*: install it"):
         sb.studies("postgresql://nowhere/x")
 
 
