@@ -67,7 +67,8 @@ def workers(count: int, epochs: int, runs: int) -> float:
             ends.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        sb.run(people(epochs=epochs), range(runs), workers=count, store=f"{folder}/s.db", watcher=Clock())
+        experiment, options = people(epochs=epochs), {"engine": "reference", "workers": count}
+        sb.run(experiment, range(runs), store=f"{folder}/s.db", watcher=Clock(), **options)
     return (len(ends) - count) / (ends[-1] - ends[count - 1])
 
 
