@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
-from seedbed.copying import fresh_copy as fresh_copy
 from seedbed.errors import InputError
 from seedbed.metrics import Metric, as_metric
 

@@ -22,7 +22,7 @@ from seedbed.capture.attributes import attribute_of, first_change, python_state
 from seedbed.capture.graph import Draw, OutputKind
 from seedbed.capture.refusal import Refusal, as_refusal
 from seedbed.capture.watching import NoReading, Origins, Recorder, Substitute
-from seedbed.experiments import fresh_copy
+from seedbed.copying import fresh_copy
 
 Batch = tuple[tuple[Tensor, ...], Tensor | None]  # (inputs, target); an evaluation has no target
 Key = tuple[OutputKind, str]

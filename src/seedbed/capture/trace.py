@@ -27,7 +27,8 @@ from seedbed.capture.graph import CapturedGraph, GraphInput, GraphOutput, InputK
 from seedbed.capture.lowering import lower
 from seedbed.capture.refusal import Refusal, as_refusal
 from seedbed.capture.steps import Batch, Observed, Traced, observe, trace
-from seedbed.experiments import Experiment, fresh_copy
+from seedbed.copying import fresh_copy
+from seedbed.experiments import Experiment
 
 SEEDS = (0, 1)
 _NUDGE = 0.01  # how far the parameters move along their gradients between the two traces of a seed

@@ -207,11 +207,7 @@ class StepEmitter:
             return totals
         with self._loop(var, totals) as values:
             values[:] = self._sum(node, points, rest, list(values), fixed)
-        return self._carried_out(values)
-
-    @staticmethod
-    def _carried_out(values: list[Any]) -> list[Any]:
-        return values  # the last pass's values dominate what follows the loop
+        return values  # those of the last pass hold after the loop
 
     def _accumulated(self, op: str, value: Expr, total: Any) -> Any:
         if op == "sum" and isinstance(value, Op) and value.name == "mul" and value.type is Type.F32:
