@@ -73,6 +73,6 @@ def test_workers_are_set_as_this_process_is() -> None:
     training = Training(model=TellsSettings, epochs=1, optimizer=functools.partial(torch.optim.SGD, lr=0.1))
     what = task(training.experiment(), Recording(weights=True))
     items = ProcessExecutor(1).run(what, iter([[Assignment.plain(0)]]))
-    (result,) = [item for item in items if isinstance(item, RunResult)]
+    ((result,),) = [item for item in items if isinstance(item, list)]
     told = json.loads(bytes(load(result.weights)["told"].tolist()))
     assert told == environment.torch_settings()

@@ -43,7 +43,7 @@ def blocks(count: int) -> Iterator[list[Assignment]]:
 
 def computed(executor: str, what: Task, count: int = 5) -> tuple[dict[str, RunResult], list[str]]:
     items: list[Any] = list(EXECUTORS[executor]().run(what, blocks(count)))
-    results = [item for item in items if isinstance(item, RunResult)]
+    results = [result for item in items if isinstance(item, list) for result in item]
     assert len({result.assignment for result in results}) == len(results)
     return {r.assignment.key: r for r in results}, [item.text for item in items if isinstance(item, Output)]
 
@@ -101,7 +101,7 @@ def test_a_failing_run_takes_no_other_with_it(executor: str) -> None:
 def test_ending_early_ends_everything(executor: str) -> None:
     before = children()
     with closing(EXECUTORS[executor]().run(task(TRAININGS["sgd"].experiment()), blocks(100))) as results:
-        assert isinstance(next(results), RunResult)
+        assert isinstance(next(results), list)
     assert children() == before
 
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import psutil  # noqa: F401 - here, so that a user without rights need not read its files
 import pytest
 import sqlalchemy.dialects.sqlite  # noqa: F401 - likewise
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import seedbed as sb
 from seedbed.environment import Environment
@@ -130,7 +133,7 @@ def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Path)
     writer.add(result(0))
     with pytest.raises(sb.IdentityError, match="made"):
         StudyWriter(store, *OTHER[other])
-    assert writer.add(result(1))  # the refusal has changed nothing for the one that was there
+    assert not writer.add(result(1))  # the refusal has changed nothing for the one that was there
     writer.close()
     assert len(sb.load("made", store)) == 2
 
@@ -139,7 +142,7 @@ def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Path)
 def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Path) -> None:
     first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     second = StudyWriter(store, *OTHER[other])
-    assert second.add(result(0))
+    assert not second.add(result(0))
     with pytest.raises(sb.IdentityError, match="deleted or made anew by another process"):
         first.add(result(1))
     assert sb.load("made", store).identity == OTHER[other][0]
@@ -149,9 +152,9 @@ def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Path) -> Non
 def test_two_processes_may_begin_the_same_study(store: Path) -> None:
     first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     second = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
-    assert first.add(result(0))
-    assert second.add(result(1))
-    assert second.add(result(0))  # both computed it, with equal bits
+    assert not first.add(result(0))
+    assert not second.add(result(1))
+    assert not second.add(result(0))  # both computed it, with equal bits
     assert len(sb.load("made", store)) == 2
 
 
@@ -216,10 +219,65 @@ def test_two_writers_agree_on_who_leads(store: Path) -> None:
     assert leader.environment == first.environment
 
 
+# What may come for a seed: its run, with or without predictions and curves of some epochs, or a failure.
+OUTCOMES = st.one_of(
+    st.just(None),
+    st.tuples(st.booleans(), st.sampled_from([(), (1,), (2, 3), (1, 3)])),
+)
+
+
+def outcome(seed: int, what: tuple[bool, tuple[int, ...]] | None) -> RunResult:
+    if what is None:
+        return RunResult(Assignment.plain(seed), Status.FAILED, error="no")
+    examples, epochs = what
+    return replace(
+        result(seed),
+        predictions={"test": np.array([seed % 4, 1, 2])} if examples else {},
+        curve_epochs=epochs,
+        curves={"test/loss": np.array([epoch + seed for epoch in epochs], float)} if epochs else {},
+    )
+
+
+@settings(max_examples=30, deadline=None)  # each example makes two files
+@given(st.lists(st.tuples(st.integers(0, 3), OUTCOMES), max_size=8), st.data())
+def test_runs_that_are_stored_together_are_stored_as_one_by_one(
+    events: list[tuple[int, tuple[bool, tuple[int, ...]] | None]], data: st.DataObject
+) -> None:
+    results = [outcome(seed, what) for seed, what in events]
+    groups: list[list[RunResult]] = []
+    for each in results:  # a group holds a seed once
+        if groups and each.assignment not in {r.assignment for r in groups[-1]} and data.draw(st.booleans()):
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    found, unmet = [], []
+    for sizes in (groups, [[each] for each in results]):
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / "s.db"
+            writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+            unmet.append([each for group in sizes for each in writer.add(*group)])
+            writer.close()
+            study = sb.load("made", store)
+            parts = (study.archive.curves("made", "test/loss"), study.archive.predictions("made", "test"))
+            kept = [{key: np.asarray(value, object).tolist() for key, value in part.items()} for part in parts]
+            found.append(([replace(run, wall_seconds=0.0) for run in study.runs], repr(kept)))
+    assert found[0] == found[1]
+    assert unmet[0] == unmet[1]
+
+
+def test_of_runs_stored_together_all_are_kept_or_none(store: Path) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    assert not writer.add(result(0))
+    with pytest.raises(sb.IdentityError, match="with other weights"):
+        writer.add(result(1), replace(result(0), weights_hash="another"), result(2))
+    writer.close()
+    assert [run.assignment for run in sb.load("made", store).runs] == [Assignment.plain(0)]
+
+
 @pytest.mark.parametrize("change", ["removed", "moved", "replaced"])
 def test_a_store_that_goes_away_meanwhile_is_told(change: str, store: Path) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
-    assert writer.add(result(0))
+    assert not writer.add(result(0))
     if change == "removed":
         store.unlink()
     else:

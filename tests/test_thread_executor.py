@@ -30,7 +30,7 @@ def blocks() -> Iterator[list[Assignment]]:
 
 
 def computed(workers: int, what: Task) -> dict[str, RunResult]:
-    results = [item for item in ThreadExecutor(workers).run(what, blocks()) if isinstance(item, RunResult)]
+    results = [r for item in ThreadExecutor(workers).run(what, blocks()) if isinstance(item, list) for r in item]
     assert len({result.assignment for result in results}) == len(results)
     return {result.assignment.key: result for result in results}
 
@@ -56,7 +56,7 @@ def test_ending_early_ends_everything() -> None:
     before, state = threading.active_count(), torch.get_rng_state()
     long = replace(TRAININGS["sgd"], epochs=20_000)
     with closing(ThreadExecutor(2).run(task(long), blocks())) as results:  # type: ignore[type-var]
-        assert isinstance(next(results), RunResult)
+        assert isinstance(next(results), list)
     assert threading.active_count() == before
     assert torch.equal(torch.get_rng_state(), state)
 

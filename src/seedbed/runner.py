@@ -19,6 +19,7 @@ from seedbed.errors import IdentityError, InputError, WorkerError
 from seedbed.executors import (
     IN_WORKER,
     Executor,
+    Finished,
     Output,
     ProcessExecutor,
     SerialExecutor,
@@ -338,16 +339,16 @@ class _Session:
             if remaining := [each for each in block if each.key not in done]:
                 yield remaining
 
-    def _keep(self, result: RunResult) -> None:
+    def _keep(self, results: Finished) -> None:
         if self._plan.keep_weights in ("best", "worst"):
-            leads = result.status is Status.DONE and self._leads(
-                result.assignment, result.scores[self._plan.identity.primary]
-            )
-            if not leads:
-                result = replace(result, weights=None)
-        if not self._writer.add(result, kept_for=self._plan.keep_weights):
-            self._unmet.append(result)
-        self._watcher.finished(result)
+            results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
+        self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
+        for result in results:
+            self._watcher.finished(result)
+
+    def _leads_now(self, result: RunResult) -> bool:
+        primary = self._plan.identity.primary
+        return result.status is Status.DONE and self._leads(result.assignment, result.scores[primary])
 
     @property
     def _larger_leads(self) -> bool:

@@ -1,13 +1,14 @@
 """Where runs are computed: in this process, in threads of it, or in worker processes of this machine."""
 
 from seedbed.executors.processes import IN_WORKER, ProcessExecutor, check_sendable, why_not_sendable
-from seedbed.executors.protocol import Executor, Output, Task
+from seedbed.executors.protocol import Executor, Finished, Output, Task
 from seedbed.executors.serial import SerialExecutor
 from seedbed.executors.threads import ThreadExecutor
 
 __all__ = [
     "IN_WORKER",
     "Executor",
+    "Finished",
     "Output",
     "ProcessExecutor",
     "SerialExecutor",

@@ -19,7 +19,7 @@ import cloudpickle
 
 from seedbed.environment import torch_settings
 from seedbed.errors import InputError, WorkerError
-from seedbed.executors.protocol import Output, Task
+from seedbed.executors.protocol import Finished, Output, Task
 from seedbed.experiments import Data, Experiment
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
@@ -94,7 +94,7 @@ class ProcessExecutor:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[RunResult | Output]:
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
         """Compute the blocks and yield each run as it is finished."""
         return _Pool(task, blocks, self._workers).results()
 
@@ -114,7 +114,7 @@ class _Pool:
         self._losses: dict[Assignment, int] = {}
         self._printed: set[str] = set()
 
-    def results(self) -> Iterator[RunResult | Output]:
+    def results(self) -> Iterator[Finished | Output]:
         try:
             waiting = self._next()
             while waiting is not None or self._workers:
@@ -123,8 +123,7 @@ class _Pool:
                     waiting = self._next()
                 for worker in self._ready_to_read():
                     for item in self._read(worker):
-                        if item is not None:
-                            yield item
+                        yield [item] if isinstance(item, RunResult) else item
                     if worker.process.returncode is None and worker.is_ready and not worker.block:
                         if waiting is None:
                             waiting = self._next()
@@ -180,7 +179,7 @@ class _Pool:
             sources[worker.socket] = sources[worker.output] = worker
         return list(dict.fromkeys(sources[source] for source in wait(list(sources))))
 
-    def _read(self, worker: _Worker) -> Iterator[RunResult | Output | None]:
+    def _read(self, worker: _Worker) -> Iterator[RunResult | Output]:
         if wait([worker.output], 0):
             yield from self._lines(worker, os.read(worker.output, 65536))
         if not worker.socket.poll():

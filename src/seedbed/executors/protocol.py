@@ -55,11 +55,15 @@ class Output:
     text: str
 
 
+#: Runs that were finished together, to be stored together.
+Finished = list[RunResult]
+
+
 class Executor(Protocol):
     """A place where runs are computed."""
 
-    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[RunResult | Output]:
-        """Compute the blocks, which are taken one by one as there is room, and yield each run as it is finished.
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
+        """Compute the blocks, which are taken one by one as there is room, and yield runs as they are finished.
 
         When the iterator is closed, everything that was started is ended.
 

@@ -10,8 +10,7 @@ from contextlib import suppress
 import torch
 
 from seedbed.engines.protocol import Stopped, Trainer
-from seedbed.executors.protocol import Output, Task
-from seedbed.records import RunResult
+from seedbed.executors.protocol import Finished, Output, Task
 from seedbed.seeds import Assignment
 
 _END = None  # put for a thread when there is no more to do
@@ -23,13 +22,13 @@ class ThreadExecutor:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[RunResult | Output]:
-        """Compute the blocks and yield each run as it is finished."""
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
+        """Compute the blocks and yield the runs of each as it is finished."""
         before = torch.get_num_threads()
         torch.set_num_threads(task.threads)
         trainer = task.trainer()
         todo: queue.Queue[Sequence[Assignment] | None] = queue.Queue()
-        done: queue.Queue[RunResult | BaseException | None] = queue.Queue()  # None: a block is finished
+        done: queue.Queue[Finished | BaseException | None] = queue.Queue()  # None: a block is finished
         threads = [
             threading.Thread(target=_work, args=(trainer, todo, done), name=f"seedbed-{number}", daemon=True)
             for number in range(self._workers)
@@ -68,13 +67,17 @@ def _give(blocks: Iterator[Sequence[Assignment]], todo: queue.Queue[Sequence[Ass
 def _work(
     trainer: Trainer,
     todo: queue.Queue[Sequence[Assignment] | None],
-    done: queue.Queue[RunResult | BaseException | None],
+    done: queue.Queue[Finished | BaseException | None],
 ) -> None:
     while (block := todo.get()) is not _END:
         try:
-            with suppress(Stopped):
-                for result in trainer.train(block):
-                    done.put(result)
+            finished: Finished = []
+            try:
+                with suppress(Stopped):
+                    finished.extend(trainer.train(block))
+            finally:  # what was finished before something went wrong is kept
+                if finished:
+                    done.put(finished)
             done.put(None)
         except BaseException as error:
             done.put(error)

@@ -1,4 +1,4 @@
-"""Write a study: commit each run as it finishes, and tell what is stored of those that are asked for."""
+"""Write a study: commit runs as they finish, and tell what is stored of those that are asked for."""
 
 from __future__ import annotations
 
@@ -102,62 +102,83 @@ class StudyWriter:
                         found.add(key)
         return found
 
-    def add(self, result: RunResult, kept_for: str = "all") -> bool:
-        """Commit one run. A run that is stored already gains what it lacks, and must have the same bits.
+    def add(self, *results: RunResult, kept_for: str = "all") -> list[RunResult]:
+        """Commit these runs, of different seeds, together. One that is stored already gains what it lacks, and must
+        have the same bits.
 
-        ``kept_for`` says why its weights are kept, if they are. Returns False where the result is a failure of a run
-        that is stored as ended: the stored one stays as it was.
+        Args:
+            kept_for: why their weights are kept, where they are.
+
+        Returns:
+            Failures of runs that are stored as ended: the stored ones stay as they were.
 
         Raises:
             IdentityError: the stored run of these seeds has other bits, from an environment that should give the
-                same; or the study was deleted, or made anew, since it was opened.
+                same; or the study was deleted, or made anew, since it was opened. Nothing is stored then.
         """
+        unmet = []
         with self._writing() as connection:
-            marker = connection.scalar(sa.select(schema.studies.c.marker).where(schema.studies.c.id == self._id))
-            if marker != self._marker:
-                raise IdentityError(
-                    f"the study {self._name!r} was deleted or made anew by another process while its runs were being "
-                    f"computed; those that were not stored yet are lost. Run the command again"
-                )
-            row = {
-                "study_id": self._id,
-                "assignment": result.assignment.key,
-                "status": result.status.value,
-                "weights_hash": result.weights_hash,
-                "wall_seconds": result.wall_seconds,
-                "finished": time.time(),
-                "environment": self._environment,
-                "mixed": self._mixed,
+            self._check_marker(connection)
+            rows = {result.assignment.key: self._row(result) for result in results}
+            before = self._stored(connection, rows)
+            new = [row for key, row in rows.items() if key not in before]
+            # Another process may have stored one of them since: all are then looked at as stored ones.
+            fresh = bool(new) and insert_ignore(connection, schema.runs, new) == len(new)
+            stored = self._stored(connection, rows) if new else before
+            parts = []
+            for result in results:
+                key, joined = result.assignment.key, result
+                if key in before or not fresh:
+                    if stored[key].status != Status.FAILED.value and result.status is Status.FAILED:
+                        unmet.append(result)
+                        continue
+                    if stored[key].environment != self._environment and stored[key].status != Status.FAILED.value:
+                        continue  # other bits are to be expected of another environment; the first stays
+                    joined = self._joined(connection, stored[key], result)
+                parts.append((stored[key].id, joined))
+            self._add_parts(connection, parts, kept_for)
+        return unmet
+
+    def _check_marker(self, connection: Connection) -> None:
+        marker = connection.scalar(sa.select(schema.studies.c.marker).where(schema.studies.c.id == self._id))
+        if marker != self._marker:
+            raise IdentityError(
+                f"the study {self._name!r} was deleted or made anew by another process while its runs were being "
+                f"computed; those that were not stored yet are lost. Run the command again"
+            )
+
+    def _row(self, result: RunResult) -> dict[str, Any]:
+        return {
+            "study_id": self._id,
+            "assignment": result.assignment.key,
+            "status": result.status.value,
+            "weights_hash": result.weights_hash,
+            "wall_seconds": result.wall_seconds,
+            "finished": time.time(),
+            "environment": self._environment,
+            "mixed": self._mixed,
+            "curve_epochs": list(result.curve_epochs),
+            "has_examples": bool(result.predictions),
+            "error": result.error,
+        }
+
+    def _stored(self, connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
+        runs = schema.runs.c
+        query = sa.select(schema.runs).where(runs.study_id == self._id, runs.assignment.in_(list(keys)))
+        return {row.assignment: row for row in connection.execute(query)}
+
+    def _joined(self, connection: Connection, stored: Any, result: RunResult) -> RunResult:
+        """The result as it stands in the place of a stored one: what both hold, together."""
+        now = self._row(result)
+        if stored.status != Status.FAILED.value:
+            self._check_repetition(stored, result)
+            result = self._with_stored_curves(connection, stored, result)
+            now = {
                 "curve_epochs": list(result.curve_epochs),
-                "has_examples": bool(result.predictions),
-                "error": result.error,
+                "has_examples": bool(result.predictions) or stored.has_examples,
             }
-            inserted = insert_ignore(connection, schema.runs, [row])
-            stored = connection.execute(
-                sa.select(schema.runs).where(
-                    schema.runs.c.study_id == self._id, schema.runs.c.assignment == result.assignment.key
-                )
-            ).one()
-            if not inserted:
-                if stored.status == Status.FAILED.value:
-                    connection.execute(sa.update(schema.runs).where(schema.runs.c.id == stored.id).values(**row))
-                elif result.status is Status.FAILED:
-                    return False
-                elif stored.environment != self._environment:
-                    return True  # other bits are to be expected of another environment; the first stays
-                else:
-                    self._check_repetition(stored, result)
-                    result = self._with_stored_curves(connection, stored, result)
-                    connection.execute(
-                        sa.update(schema.runs)
-                        .where(schema.runs.c.id == stored.id)
-                        .values(
-                            curve_epochs=list(result.curve_epochs),
-                            has_examples=bool(result.predictions) or stored.has_examples,
-                        )
-                    )
-            self._add_parts(connection, stored.id, result, kept_for)
-        return True
+        connection.execute(sa.update(schema.runs).where(schema.runs.c.id == stored.id).values(**now))
+        return result
 
     def _check_repetition(self, stored: Any, result: RunResult) -> None:
         if stored.weights_hash != result.weights_hash:
@@ -187,28 +208,30 @@ class StudyWriter:
             curves={name: np.array([values[epoch] for epoch in epochs]) for name, values in joined.items()},
         )
 
-    def _add_parts(self, connection: Connection, run_id: int, result: RunResult, kept_for: str) -> None:
-        split = result.assignment.split
-        scores = [{"run_id": run_id, "name": n, "value": _or_null(v)} for n, v in result.scores.items()]
-        curves = [
-            {"run_id": run_id, "name": name, "numbers": np.asarray(values, dtype="<f8").tobytes()}
-            for name, values in result.curves.items()
-        ]
-        predictions = [
-            {
-                "run_id": run_id,
-                "evaluation_set": name,
-                "shape": list(values.shape),
-                "packed": self._packed(values, self._classes[split, name]),
-            }
-            for name, values in result.predictions.items()
-        ]
-        weights, kept = [], []
-        if result.weights is not None:
-            weights = [{"run_id": run_id, "safetensors": result.weights}]
-            kept = [{"run_id": run_id, "reason": kept_for}]
+    def _add_parts(self, connection: Connection, results: list[tuple[int, RunResult]], kept_for: str) -> None:
+        scores, curves, predictions, weights, kept = [], [], [], [], []
+        for run_id, result in results:
+            split = result.assignment.split
+            scores += [{"run_id": run_id, "name": n, "value": _or_null(v)} for n, v in result.scores.items()]
+            curves += [
+                {"run_id": run_id, "name": name, "numbers": np.asarray(values, dtype="<f8").tobytes()}
+                for name, values in result.curves.items()
+            ]
+            predictions += [
+                {
+                    "run_id": run_id,
+                    "evaluation_set": name,
+                    "shape": list(values.shape),
+                    "packed": self._packed(values, self._classes[split, name]),
+                }
+                for name, values in result.predictions.items()
+            ]
+            if result.weights is not None:
+                weights.append({"run_id": run_id, "safetensors": result.weights})
+                kept.append({"run_id": run_id, "reason": kept_for})
         if curves:
-            connection.execute(sa.delete(schema.curves).where(schema.curves.c.run_id == run_id))
+            ids = [run_id for run_id, result in results if result.curves]
+            connection.execute(sa.delete(schema.curves).where(schema.curves.c.run_id.in_(ids)))
         for table, rows in (
             (schema.scores, scores),
             (schema.curves, curves),
