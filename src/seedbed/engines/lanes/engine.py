@@ -208,14 +208,14 @@ class _Block:
         if not trained:
             return
         curves = self._train(trained)
+        weights = self._weights()
         share = (time.perf_counter() - start) / len(trained)
         for lane, assignment in enumerate(trained):
             with _PYTHON, fast_path_off():
                 begun = time.perf_counter()
-                self._read(lane)
                 result = finished(
                     assignment,
-                    self._models[lane],
+                    self._write(weights, lane),
                     self._prepared.evaluator,
                     self._trainer.recording,
                     never_finite=self._never_finite[lane],
@@ -232,10 +232,10 @@ class _Block:
         if failures:
             raise WorkerError(f"seed {failures[0].assignment} failed: {failures[0].error}")
         self._run(0, 1, most_steps=1)
-        found = {}
+        weights, found = self._weights(), {}
         for lane, assignment in enumerate(trained):
-            self._read(lane)
-            found[assignment] = {name: value.clone() for name, value in self._models[lane].state_dict().items()}
+            state = self._write(weights, lane).state_dict()
+            found[assignment] = {name: value.clone() for name, value in state.items()}
         return found
 
     def _begin_all(self, start: float) -> tuple[list[Assignment], list[RunResult]]:
@@ -268,17 +268,17 @@ class _Block:
         self._arena = kernel.arena()
         fill_tables(kernel, self._arena)
         self._models = [start.model for start in states]
+        self._own = [{**dict(model.named_parameters()), **dict(model.named_buffers())} for model in self._models]
         self._never_finite = [
             {name for name, buffer in model.named_buffers() if not is_finite(buffer)} for model in self._models
         ]
         lanes = kernel.machine.lanes
-        padded = [*states, *[states[-1]] * (lanes - len(states))]
+        last = len(states) - 1
+        padded = [states[min(lane, last)] for lane in range(lanes)]
         for name, buffer in (*state.parameters.items(), *state.buffers.items()):
             view = kernel.view(self._arena, buffer)
-            for lane, start in enumerate(padded):
-                model = start.model
-                own = model.get_parameter(name) if name in state.parameters else model.get_buffer(name)
-                view[..., lane] = own.detach().numpy()
+            for lane in range(lanes):
+                view[..., lane] = self._own[min(lane, last)][name].detach().numpy()
         for (name, slot), buffer in state.slots.items():
             rule = kernel.plan.schedule.rules[kernel.plan.schedule.groups[name]]
             kernel.view(self._arena, buffer)[...] = rule.slots[slot]
@@ -314,9 +314,9 @@ class _Block:
                 pace = max(1, min(2 * count, int(count * SEGMENT_SECONDS / max(took, 1e-6))))
             if stop in self._trainer.curve_epochs:
                 with _PYTHON, fast_path_off():
+                    weights = self._weights()
                     for lane, curve in enumerate(curves):
-                        self._read(lane)
-                        scores, _ = self._prepared.evaluator.examine_in_place(self._models[lane])
+                        scores, _ = self._prepared.evaluator.examine_in_place(self._write(weights, lane))
                         for name, value in scores.items():
                             curve.setdefault(name, []).append(value)
         return curves
@@ -336,12 +336,19 @@ class _Block:
                 order[: kernel.plan.rows, lane], masks[:elements, lane] = rows, own
             kernel.run(self._arena, epoch, epoch + 1, masks=masks, most_steps=most_steps)
 
-    def _read(self, lane: int) -> None:
-        """Write a lane's parameters and buffers into its model."""
+    def _weights(self) -> dict[str, Tensor]:
+        """Every parameter and buffer as it stands, [lanes, *shape]."""
         kernel, state = self._kernel, self._kernel.plan.state
-        model = self._models[lane]
+        lanes_first = {
+            name: np.moveaxis(kernel.view(self._arena, buffer), -1, 0)
+            for name, buffer in (*state.parameters.items(), *state.buffers.items())
+        }
+        return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in lanes_first.items()}
+
+    def _write(self, weights: Mapping[str, Tensor], lane: int) -> nn.Module:
+        """The model of a lane, with the lane's parameters and buffers written into it."""
+        own = self._own[lane]
         with torch.no_grad():
-            for name, buffer in (*state.parameters.items(), *state.buffers.items()):
-                own = model.get_parameter(name) if name in state.parameters else model.get_buffer(name)
-                values = np.ascontiguousarray(kernel.view(self._arena, buffer)[..., lane])
-                own.copy_(torch.from_numpy(values).reshape(own.shape))
+            for name, values in weights.items():
+                own[name].copy_(values[lane].reshape(own[name].shape))
+        return self._models[lane]
