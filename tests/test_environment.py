@@ -11,7 +11,7 @@ import torch
 
 from seedbed import environment
 from seedbed.executors import ProcessExecutor
-from seedbed.records import Recording, RunResult
+from seedbed.records import Recording
 from seedbed.seeds import Assignment
 from tests.test_executor_conformance import task
 from tests.trainings import Training, plain_net

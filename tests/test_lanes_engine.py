@@ -20,7 +20,10 @@ import seedbed as sb
 from seedbed import engines
 from seedbed.engines import protocol
 from seedbed.engines.lanes import mersenne, native
-from seedbed.engines.lanes.engine import LanesTrainer
+from seedbed.engines.lanes.engine import LanesTrainer, _Prepared
+from seedbed.engines.lanes.kernel import Kernel
+from seedbed.engines.lanes.layout import Machine
+from seedbed.engines.lanes.room import Room
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.verification import Nudged
@@ -70,6 +73,39 @@ def test_what_torch_draws_itself_gives_the_bits_of_the_replay(name: str, monkeyp
     monkeypatch.setattr(mersenne, "probe", lambda: mersenne.Probe(order=False, bernoulli=False, reason="for a test"))
     drawn = trained("lanes", TRAININGS[name])
     assert [each.weights_hash for each in drawn] == [each.weights_hash for each in replayed]
+
+
+@pytest.mark.parametrize("name", ["dropout", "batch-norm", "by-batch", "adamw", "clip-both", "cosine"])
+def test_blocks_of_any_width_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = []
+    for machine in (Machine(4, 16), Machine(8, 16), Machine(16, 32)):
+        monkeypatch.setattr(native, "machine", lambda machine=machine: machine)
+        hashes.append([each.weights_hash for each in trained("lanes", TRAININGS[name])])
+    assert hashes[0] == hashes[1] == hashes[2]
+
+
+def test_where_memory_is_short_blocks_are_smaller_and_then_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = [Assignment.plain(seed) for seed in range(7)]
+    expected = [each.weights_hash for each in trained("lanes", ONE_EPOCH, block)]
+    widths, free = [], 0
+    kernel = _Prepared.kernel
+
+    def noted(self: _Prepared, machine: Machine, plain: bool) -> Kernel:
+        widths.append(machine.lanes)
+        nonlocal free
+        found = kernel(self, machine, plain)
+        if machine.lanes == 4:
+            free = 4 * found.words + found.plan.bytes_beside(4)
+        return found
+
+    monkeypatch.setattr(native, "machine", lambda: Machine(16, 32))
+    monkeypatch.setattr(_Prepared, "kernel", noted)
+    monkeypatch.setattr(Room.__init__, "__defaults__", (lambda: free,))
+    assert [each.weights_hash for each in trained("lanes", ONE_EPOCH, block)] == expected
+    assert widths == [16, 8, 4, 4]
+    monkeypatch.setattr(Room.__init__, "__defaults__", (lambda: 1000,))
+    with pytest.raises(sb.WorkerError, match=r"not enough memory for 4 runs of .* 0 MiB are free. With --engine"):
+        trained("lanes", ONE_EPOCH, block)
 
 
 @settings(max_examples=15, deadline=None)
@@ -185,6 +221,13 @@ def test_what_cannot_run_is_told_with_its_reason(training: Training, reason: str
     assert told in choice.line
     with pytest.raises(sb.InputError, match="the lanes engine cannot run trained"):
         engines.choose("lanes", experiment, experiment.data)
+
+
+def test_more_than_one_thread_a_run_is_refused() -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    choice = engines.choose("auto", experiment, experiment.data, threads=2)
+    assert choice.engine.name == "reference"
+    assert "every run on one thread, and 2 are asked for" in (choice.line or "")
 
 
 def test_auto_takes_lanes_where_it_can() -> None:

@@ -239,7 +239,7 @@ def _make_plan(
         optimizer = make_optimizer(experiment, model)
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
-    choice = engines.choose(engine, experiment, first)
+    choice = engines.choose(engine, experiment, first, threads=threads)
     if workers != 0 and not choice.engine.in_threads:
         check_sendable(experiment)
     identity = StudyIdentity(

@@ -186,7 +186,7 @@ def _trained_by_reference(experiment: Experiment, assignment: Assignment, thread
             with closing(ProcessExecutor(1).run(task, iter([[assignment]]))) as results:  # type: ignore[type-var]
                 for each in results:
                     if not isinstance(each, Output):
-                        found[position] = each
+                        (found[position],) = each
         except BaseException as error:
             found[position] = error
 

@@ -56,8 +56,8 @@ def make(name: str) -> Engine:
     return ENGINES[name]()
 
 
-def choose(name: str, experiment: Experiment, data: Data) -> Choice:
-    """The engine of that name, or for ``auto`` the fastest that can run the experiment.
+def choose(name: str, experiment: Experiment, data: Data, *, threads: int = 1) -> Choice:
+    """The engine of that name, or for ``auto`` the fastest that can run the experiment with so many threads a run.
 
     Raises:
         InputError: there is no such engine, or it cannot run the experiment.
@@ -66,6 +66,8 @@ def choose(name: str, experiment: Experiment, data: Data) -> Choice:
     for each in ENGINES if name == "auto" else (name,):
         engine = make(each)
         reason = engine.refusal(experiment, data)
+        if threads > 1 and engine.in_threads:
+            reason = f"it trains every run on one thread, and {threads} are asked for"
         if reason is None:
             return Choice(engine, refusals)
         refusals[each] = reason

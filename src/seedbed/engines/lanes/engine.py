@@ -23,7 +23,9 @@ from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.lanes import mersenne, native
 from seedbed.engines.lanes.drawn import RunDraws
 from seedbed.engines.lanes.kernel import Kernel, Plan, fill_tables, make_kernel, make_plan
+from seedbed.engines.lanes.layout import Machine
 from seedbed.engines.lanes.mersenne import GeneratorState
+from seedbed.engines.lanes.room import NoRoom, Room
 from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.protocol import Stopped, Trainer
 from seedbed.engines.results import failed, finished, is_finite
@@ -46,8 +48,8 @@ class LanesEngine:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The lanes of a block: sums are taken in another order where blocks are of another width."""
-        return {"lanes": native.machine().lanes}
+        """None: blocks of any width give the same bits."""
+        return {}
 
     @property
     def environment(self) -> Mapping[str, Any]:
@@ -111,10 +113,10 @@ class _Prepared:
     plan: Plan
     evaluator: Evaluator
 
-    def kernel(self, plain: bool) -> Kernel:
+    def kernel(self, machine: Machine, plain: bool) -> Kernel:
         probe = mersenne.probe()
-        draws = any(step.draws for step in self.plan.steps)
-        return make_kernel(self.plan, plain=plain, replayed=probe.order and (probe.bernoulli or not draws))
+        replayed = probe.order and (probe.bernoulli or not self.plan.draws_anything)
+        return make_kernel(self.plan, machine, plain=plain, replayed=replayed)
 
 
 class LanesTrainer:
@@ -125,6 +127,7 @@ class LanesTrainer:
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
         self._stopped = threading.Event()
+        self._machine, self._room = native.machine(), Room()
 
     def stop(self) -> None:
         """End what other threads are training, soon; nothing of it is kept."""
@@ -143,17 +146,34 @@ class LanesTrainer:
         return [found[each] for each in block]
 
     def _blocks(self, assignments: Sequence[Assignment]) -> Iterator[_Block]:
-        """Blocks of runs that one kernel can train together."""
-        lanes = native.machine().lanes
-        kinds: dict[tuple[int, bool], list[Assignment]] = {}
+        """Blocks of runs that one kernel can train together, each with its memory until the next is asked for."""
+        kinds: dict[tuple[int, bool], deque[Assignment]] = {}
         for each in assignments:
-            kinds.setdefault((each.split, each.is_plain), []).append(each)
-        for (split, plain), alike in kinds.items():
-            with _PYTHON:
-                prepared = self._prepared(split)
-                kernel = prepared.kernel(plain)
-            for start in range(0, len(alike), lanes):
-                yield _Block(self, prepared, kernel, alike[start : start + lanes])
+            kinds.setdefault((each.split, each.is_plain), deque()).append(each)
+        for (split, plain), waiting in kinds.items():
+            while waiting:
+                machine = self._machine
+                with _PYTHON:
+                    prepared = self._prepared(split)
+                    kernel = prepared.kernel(machine, plain)
+                block = [waiting.popleft() for _ in range(min(machine.lanes, len(waiting)))]
+                try:
+                    with self._room.zeros(kernel.words, kernel.plan.bytes_beside(len(block))) as memory:
+                        yield _Block(self, prepared, kernel, block, memory)
+                except NoRoom as error:
+                    waiting.extendleft(reversed(block))
+                    self._narrow(machine, error)
+
+    def _narrow(self, machine: Machine, reason: NoRoom) -> None:
+        """Train blocks of half as many runs from now on."""
+        if machine.narrower is None:
+            raise WorkerError(
+                f"there is not enough memory for {machine.lanes} runs of {self._experiment.name} at once: {reason}. "
+                f"With --engine reference one run at a time is trained"
+            ) from reason
+        with _PYTHON:
+            if self._machine is machine:  # no other thread has done so
+                self._machine = machine.narrower
 
     def _prepare(self, split: int) -> _Prepared:
         data = make_data(self._experiment, split)
@@ -193,12 +213,17 @@ class _Block:
     """Runs that are trained together: one in each lane, the last ones repeated where there are fewer."""
 
     def __init__(
-        self, trainer: LanesTrainer, prepared: _Prepared, kernel: Kernel, assignments: Sequence[Assignment]
+        self,
+        trainer: LanesTrainer,
+        prepared: _Prepared,
+        kernel: Kernel,
+        assignments: Sequence[Assignment],
+        memory: NDArray[np.float32],
     ) -> None:
         self._trainer, self._prepared, self._kernel = trainer, prepared, kernel
         self._assignments = assignments
         self._models: list[nn.Module] = []
-        self._arena: NDArray[np.float32]
+        self._arena = kernel.arena(memory)
 
     def results(self) -> Iterator[RunResult]:
         """Train the block and yield its results."""
@@ -265,7 +290,6 @@ class _Block:
 
     def _fill(self, states: Sequence[_Start]) -> None:
         kernel, state = self._kernel, self._kernel.plan.state
-        self._arena = kernel.arena()
         fill_tables(kernel, self._arena)
         self._models = [start.model for start in states]
         self._own = [{**dict(model.named_parameters()), **dict(model.named_buffers())} for model in self._models]

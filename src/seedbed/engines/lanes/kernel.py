@@ -64,6 +64,16 @@ class Plan:
         """Both kinds of step, those that there are."""
         return tuple(each for each in (self.full, self.last) if each is not None)
 
+    @property
+    def draws_anything(self) -> bool:
+        """Whether a step draws random numbers, beside the order of the rows."""
+        return any(step.draws for step in self.steps)
+
+    def bytes_beside(self, runs: int) -> int:
+        """About what so many runs take beside their arena: their models, twice while they are read and evaluated."""
+        weights = sum(buffer.size for buffer in (*self.state.parameters.values(), *self.state.buffers.values()))
+        return 2 * 4 * weights * runs
+
 
 def make_plan(experiment: Experiment, tensors: tuple[torch.Tensor, ...]) -> Plan:
     """Capture and lower the training steps of an experiment on these rows.
@@ -167,10 +177,13 @@ class Kernel:
     replayed: bool
     train: Callable[..., None]
 
-    def arena(self) -> NDArray[np.float32]:
-        """Memory for one block: zeros, on a cache line."""
-        words = self.layout.words + 16
-        memory = np.zeros(words, np.float32)
+    @property
+    def words(self) -> int:
+        """Words of 32 bits that a block needs, wherever they begin."""
+        return self.layout.words + 16
+
+    def arena(self, memory: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The part of so many words of memory, zeros, that begins on a cache line."""
         start = (-memory.ctypes.data % 64) // 4
         return memory[start : start + self.layout.words]
 
@@ -222,9 +235,8 @@ def elements(arena: NDArray[np.float32], buffer: Buffer, placed: Layout, machine
 
 
 @functools.lru_cache(KERNELS_KEPT)
-def make_kernel(plan: Plan, *, plain: bool, replayed: bool = True, machine: Machine | None = None) -> Kernel:
-    """Compile a training for this machine, for plain seeds or for split roles; once in a process."""
-    machine = machine or native.machine()
+def make_kernel(plan: Plan, machine: Machine, *, plain: bool, replayed: bool = True) -> Kernel:
+    """Compile a training for a machine, for plain seeds or for split roles; once in a process."""
     generators = Generators.make(plan.rows)
     permanent = [*plan.state.permanent, *generators.all]
     for step in plan.steps:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from seedbed.engines.lanes.ir import Buffer, Program, Role
 
+LEAST_LANES = 4  # the narrowest vectors that processors have
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -19,6 +21,11 @@ class Machine:
 
     lanes: int
     registers: int
+
+    @property
+    def narrower(self) -> Machine | None:
+        """Vectors of half as many lanes, for smaller blocks; None where these are the narrowest."""
+        return None if self.lanes <= LEAST_LANES else Machine(self.lanes // 2, self.registers)
 
 
 @dataclass(frozen=True)
