@@ -29,7 +29,8 @@ What the figures mean:
 - **GFLOP/s** counts the matrix products alone (forward 2 x in x out a row and layer; backward twice that, but once in
   the first layer), and **of peak** is that over the multiply-add peak, measured here on as many cores.
 - **start** is from the start of a peer's processes to where they can train; for Seedbed's engines, the seconds that no
-  seed at all would take. **compile** is the compiler's time for the best setting.
+  seed at all would take, in a process that has compiled before. **compile** is the compiler's time for the best
+  setting; of lanes, from the experiment to its first step: capture, lowering and LLVM, with all that they import.
 - **score** is the mean of a few seeds trained whole, and **weights** the largest difference of any of their final
   weights from the plain loop's. Here the peers drop what the plain loop drops. **one ulp** is what becomes, in the
   plain loop, of a nudge of one initial weight by one unit in its last place: differences of that size are rounding. One
@@ -79,6 +80,7 @@ class Stage:
         scores: its mean over the compared seeds, by peer.
         differences: largest difference of a final weight from the plain loop's, by peer.
         one_ulp: the same, of the plain loop with one weight nudged.
+        verification: seconds of the lanes engine's verification.
         command: seeds, and seconds of the whole command with the lanes engine.
     """
 
@@ -91,6 +93,7 @@ class Stage:
     scores: dict[str, float] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
     one_ulp: float | None = None
+    verification: float | None = None
     command: tuple[int, float] | None = None
 
     def median(self, name: str) -> float:
@@ -113,6 +116,7 @@ def measure(training: Training, cores: int, options: argparse.Namespace) -> Stag
                 each.sample(options.seconds)
         if cores == options.cores:
             _compare(stage, range(options.check))
+            _verify(stage)
             if options.command:
                 _command(stage, options.command)
     finally:
@@ -149,6 +153,13 @@ def _compare(stage: Stage, seeds: Sequence[int]) -> None:
         stage.differences = {name: float(np.abs(each - trained["plain"]).max()) for name, each in trained.items()}
         if nudged is not None:
             stage.one_ulp = float(np.abs(nudged - trained["plain"]).max())
+
+
+def _verify(stage: Stage) -> None:
+    for each in stage.contenders:
+        if each.name == "lanes":
+            _say(f"{stage.training.name}: verification")
+            stage.verification = each.call("verification_seconds")
 
 
 def _command(stage: Stage, seeds: int) -> None:
@@ -198,6 +209,8 @@ def table(stage: Stage) -> str:
         lines.append(
             f"one ulp: a nudge of one initial weight moves the plain loop's final weights by up to {stage.one_ulp:.1e}"
         )
+    if stage.verification is not None:
+        lines.append(f"verification of lanes, once for a study: {stage.verification:.1f} s")
     if stage.command is not None:
         lines.append(f"the whole command, lanes, {stage.command[0]} seeds: {stage.command[1]:.1f} s")
     for each in stage.contenders:
@@ -222,6 +235,7 @@ def as_json(stages: Sequence[Stage]) -> dict[str, Any]:
                 "peak_operations_a_second": stage.peak,
                 "score": stage.score,
                 "one_ulp": stage.one_ulp,
+                "verification_seconds": stage.verification,
                 "command": stage.command and dict(zip(("seeds", "seconds"), stage.command, strict=True)),
                 "peers": [
                     {

@@ -40,7 +40,7 @@ def by_lanes(
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     StepEmitter(builder, machine, placed, *function.args).emit(step.program)
     builder.ret_void()
-    code = native.compiled(module)
+    code = native.compiled(str(module))
     memory = np.zeros(placed.words + 16, np.float32)
     start = (-memory.ctypes.data % 64) // 4
     arena = memory[start : start + placed.words]

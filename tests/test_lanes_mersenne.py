@@ -74,7 +74,7 @@ def built(lanes: int, body: Callable[[Emitter, ir.IRBuilder, list[ir.Argument]],
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     body(Emitter(module, lanes), builder, list(function.args))
     builder.ret_void()
-    code = native.compiled(module)
+    code = native.compiled(str(module))
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(code.address("apply"))
 
     def apply(*pointers: int) -> None:
@@ -285,7 +285,7 @@ def remainders() -> Callable[[Words, int], Words]:
         rest = mersenne.remainder(builder, builder.load(place, typ=kind, align=4), divisor)
         builder.store(rest, place, align=4)
     builder.ret_void()
-    code = native.compiled(module)
+    code = native.compiled(str(module))
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(code.address("apply"))
 
     def apply(values: Words, by: int) -> Words:

@@ -93,7 +93,7 @@ def compiled(name: str, width: int, exponent: float | None = None) -> Callable[.
     builder.cbranch(builder.icmp_unsigned("<", following, count), loop, after)
     builder.position_at_end(after)
     builder.ret_void()
-    code = native.compiled(module)
+    code = native.compiled(str(module))
     address = code.address("apply")
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (operands + 1), ctypes.c_int64)(address)
 

@@ -196,4 +196,4 @@ def _marginal(works: Sequence[Work]) -> float:
 def _words(setting: Setting, described: str) -> str:
     if setting.processes > 1:
         return f"{setting.processes} processes; {described}"
-    return f"1 process, {setting.cores_each} threads; {described}" if setting.cores_each > 1 else described
+    return f"1 process, {setting.cores_each} cores; {described}" if setting.cores_each > 1 else described

@@ -17,7 +17,11 @@ import seedbed as sb
 from peers import trainings
 from peers.protocol import Request, UnavailableError, Work
 from seedbed import engines
+from seedbed.building import make_data
 from seedbed.errors import InputError
+from seedbed.records import Recording
+from seedbed.seeds import Assignment
+from seedbed.verification import ensure
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class _EnginePeer:
         return f"slope from {few} to {many} seeds, {self._epochs} of {self._training.epochs} epochs"
 
     def prepare(self, size: int) -> float:
-        """Nothing: each measurement starts anew, and its start is the line's value at no seeds."""
+        """Nothing is compiled."""
         return 0.0
 
     def work(self, size: int, seconds: float) -> Work:
@@ -131,6 +135,17 @@ class _EnginePeer:
         """Wall seconds of the whole command."""
         return command_seconds(self._training, self.engine, seeds)
 
+    def verification_seconds(self) -> float:
+        """Wall seconds of holding one block's runs to the reference engine's."""
+        experiment = self._training.experiment(self._training.epochs)
+        with tempfile.TemporaryDirectory() as folder:
+            store = f"{folder}/studies.db"
+            study = sb.run(experiment, range(16), engine=self.engine, store=store, verify=False)
+            begun = time.perf_counter()
+            if ensure(experiment, study, store, lambda _: None) is None:
+                raise UnavailableError(f"{self.engine} is not verified")
+            return time.perf_counter() - begun
+
 
 class ReferencePeer(_EnginePeer):
     """The reference engine, a worker process a core; timed with fewer epochs."""
@@ -149,3 +164,14 @@ class LanesPeer(_EnginePeer):
 
     def _plan(self) -> tuple[tuple[int, int], int]:
         return self._training.slope, self._training.epochs
+
+    def prepare(self, size: int) -> float:
+        """From the experiment to native code: capture, lowering, LLVM, and one step; once in this process."""
+        experiment = self._training.experiment(self._training.epochs)
+        engine = engines.make(self.engine)
+        begun = time.perf_counter()
+        data = make_data(experiment, 0)
+        if (reason := engine.refusal(experiment, data)) is not None:
+            raise UnavailableError(reason)
+        engine.trainer(experiment, Recording()).weights_after_one_step([Assignment.plain(0)])
+        return time.perf_counter() - begun

@@ -35,6 +35,8 @@ from seedbed.study import Study, StudyIdentity
 
 KeepWeights = Literal["none", "best", "worst", "all"]
 
+SPARE_THREADS = 2  # beside one a core: models are made and evaluated by one thread at a time, others train meanwhile
+
 
 class Watcher(Protocol):
     """Who is told how it goes."""
@@ -114,8 +116,8 @@ def run(
         engine: ``auto`` or an engine's name.
         store: a SQLite file, or a database URL.
         name: of the study; where not given, the experiment's name with its parameters that are not defaults.
-        workers: processes, or threads for the lanes engine; where not given as many as there are cores for (cores /
-            threads); 0 computes in this process and thread.
+        workers: processes, where not given as many as there are cores for (cores / threads); for the lanes engine
+            threads, where not given two more than cores. 0 computes in this process and thread.
         threads: torch's threads in each run; fixed at the study's first run.
         curves: keep every score after every so many epochs.
         keep_weights: whose final weights are kept: of ``all`` these runs, or of the ``best`` or ``worst`` run of the
@@ -328,8 +330,9 @@ class _Session:
         if self._workers == 0:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = min(blocks, self._workers or max(1, cores // self._plan.identity.threads))
-        return ThreadExecutor(workers) if self._plan.choice.engine.in_threads else ProcessExecutor(workers)
+        if self._plan.choice.engine.in_threads:
+            return ThreadExecutor(min(blocks, self._workers or cores + SPARE_THREADS))
+        return ProcessExecutor(min(blocks, self._workers or max(1, cores // self._plan.identity.threads)))
 
     def _blocks(self, pending: Sequence[Assignment], size: int) -> Iterator[Sequence[Assignment]]:
         for start in range(0, len(pending), size):

@@ -39,7 +39,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--split", help="Seeds of the split into training and test rows.")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
-@click.option("--workers", type=int, help="Worker processes; as many as the cores allow where not given.")
+@click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")

@@ -247,7 +247,7 @@ def make_kernel(plan: Plan, machine: Machine, *, plain: bool, replayed: bool = T
     text = str(module)
     code = _COMPILED.get(text)
     if code is None:
-        code = _COMPILED[text] = native.compiled(module)
+        code = _COMPILED[text] = native.compiled(text)
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 3)
     return Kernel(plan, machine, placed, generators, code, replayed, kind(code.address("train")))
 

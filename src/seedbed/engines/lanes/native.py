@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 
 from seedbed.engines.lanes.layout import Machine
 
@@ -60,13 +59,12 @@ def version() -> str:
     return ".".join(map(str, llvm.llvm_version_info))
 
 
-def compiled(module: ir.Module) -> Native:
-    """The module's functions, optimized."""
+def compiled(text: str) -> Native:
+    """The functions of a module of LLVM IR, optimized."""
     with _LOCK:
         target = _target_machine()
-        module.triple = target.triple
-        module.data_layout = str(target.target_data)
-        parsed = llvm.parse_assembly(str(module))
+        parsed = llvm.parse_assembly(text)
+        parsed.triple, parsed.data_layout = target.triple, str(target.target_data)
         parsed.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=2)
         options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
