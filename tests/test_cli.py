@@ -384,24 +384,13 @@ def stored_runs() -> int:
 
 def test_ctrl_c_keeps_what_is_done_and_tells_how_to_go_on(folder: Path) -> None:
     line = "run train.py:own -s 0:400 -p pause=0.05 --workers 1"
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *shlex.split(line)], stdin=slave, stdout=slave, stderr=slave, start_new_session=True, close_fds=True
-    )
-    os.close(slave)
+    process, terminal = on_a_terminal(line)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not stored_runs():
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    shown = b""
-    try:
-        while chunk := os.read(master, 65536):
-            shown += chunk
-    except OSError:  # the end of a terminal
-        pass
-    os.close(master)
+    text = all_shown(terminal)
     assert process.wait(timeout=30) == 130
-    text = shown.decode()
     assert "every finished run is kept" in text
     assert f"seedbed {line}" in text
     assert "Traceback" not in text
@@ -422,7 +411,9 @@ def test_a_closed_pipe_is_no_error(folder: Path, seedbed) -> None:
 def test_a_terminal_shows_whole_lines(columns: int, narrow: bool, seedbed, folder: Path) -> None:
     seedbed("run train.py:own -n 5 --name 'a-name-of-36-letters[lr=0.01,a=1,b=2]'")
     for line in ("show 'a-name-of-36-letters[lr=0.01,a=1,b=2]'", "studies"):
-        shown = on_a_terminal(line, columns)
+        process, terminal = on_a_terminal(line, COLUMNS=str(columns), TERM="xterm")
+        shown = all_shown(terminal)
+        assert process.wait(timeout=30) == 0
         assert all(len(each) <= columns for each in shown.splitlines()), shown
         assert "a-name-of-36-letters[lr=0.01,a=1,b=2]" in shown
         if line != "studies":
@@ -432,20 +423,30 @@ def test_a_terminal_shows_whole_lines(columns: int, narrow: bool, seedbed, folde
             assert ("computing" in shown) == (not narrow)
 
 
-def on_a_terminal(line: str, columns: int) -> str:
-    """What the command shows on a terminal of so many columns, without colours."""
+def on_a_terminal(line: str, **environment: str) -> tuple[subprocess.Popen[bytes], int]:
+    """The command begun on a terminal of its own, and the terminal's other end."""
     master, slave = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
-    process = subprocess.Popen([*COMMAND, *shlex.split(line)], stdout=slave, stdin=slave, env=environment)
+    process = subprocess.Popen(
+        [*COMMAND, *shlex.split(line)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
     os.close(slave)
+    return process, master
+
+
+def all_shown(terminal: int) -> str:
+    """All that a terminal shows until its command ends, without colours."""
     shown = b""
     try:
-        while chunk := os.read(master, 65536):
+        while chunk := os.read(terminal, 65536):
             shown += chunk
     except OSError:  # the end of a terminal
         pass
-    os.close(master)
-    assert process.wait(timeout=30) == 0
+    os.close(terminal)
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r", "")
 
 
