@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import threading
 import time
 from dataclasses import replace
 from typing import Any
 
+import llvmlite.binding as llvm
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ from torch.utils.data import Subset
 import seedbed as sb
 from seedbed import engines
 from seedbed.engines import protocol
-from seedbed.engines.lanes import mersenne, native
+from seedbed.engines.lanes import kernel, mersenne, native
 from seedbed.engines.lanes.engine import LanesTrainer, _Prepared
 from seedbed.engines.lanes.kernel import Kernel
 from seedbed.engines.lanes.layout import Machine
@@ -84,16 +86,40 @@ def test_blocks_of_any_width_give_the_same_bits(name: str, monkeypatch: pytest.M
     assert hashes[0] == hashes[1] == hashes[2]
 
 
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="code for x86-64 runs on it alone")
+@pytest.mark.parametrize("processor", ["haswell", "x86-64"])
+@pytest.mark.parametrize("name", ["dropout", "adamw"])
+def test_code_for_other_processors(name: str, processor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained("lanes", TRAININGS[name])
+    target = llvm.Target.from_default_triple()
+    made = []
+
+    def other() -> Any:
+        made.append(target.create_target_machine(cpu=processor, features="", opt=3, jit=True))
+        return made[-1]
+
+    monkeypatch.setattr(native, "_target_machine", other)
+    monkeypatch.setattr(kernel, "_COMPILED", {})
+    kernel.make_kernel.cache_clear()
+    found = trained("lanes", TRAININGS[name])
+    kernel.make_kernel.cache_clear()
+    assert made
+    if processor == "haswell":  # AVX2: multiplies and adds in one rounding as AVX-512 does
+        assert [each.weights_hash for each in found] == [each.weights_hash for each in expected]
+    else:  # SSE2 rounds twice
+        assert max(map(gap, found, expected)) < FINAL_GAP
+
+
 def test_where_memory_is_short_blocks_are_smaller_and_then_none(monkeypatch: pytest.MonkeyPatch) -> None:
     block = [Assignment.plain(seed) for seed in range(7)]
     expected = [each.weights_hash for each in trained("lanes", ONE_EPOCH, block)]
     widths, free = [], 0
-    kernel = _Prepared.kernel
+    compiled = _Prepared.kernel
 
     def noted(self: _Prepared, machine: Machine, plain: bool) -> Kernel:
         widths.append(machine.lanes)
         nonlocal free
-        found = kernel(self, machine, plain)
+        found = compiled(self, machine, plain)
         if machine.lanes == 4:
             free = 4 * found.words + found.plan.bytes_beside(4)
         return found
