@@ -29,7 +29,7 @@ from seedbed.engines.lanes.room import Room
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.verification import Nudged
-from tests.trainings import TRAININGS, Training, norm_net, plain_net, rows
+from tests.trainings import TRAININGS, Training, dropout_net, norm_net, plain_net, rows
 
 # After the few epochs of these trainings. A step rounds by 1e-8 to 1e-7.
 FINAL_GAP = 2e-5
@@ -154,6 +154,19 @@ def broken_for_some() -> nn.Module:
     if seed == 3:
         nn.init.constant_(net[0].weight, float("inf"))
     return net
+
+
+def draws_as_often_as_it_likes() -> nn.Module:
+    while torch.rand(()) < 0.7:
+        pass
+    return dropout_net()
+
+
+def test_models_that_draw_unequally_often_go_on_from_where_they_are() -> None:
+    training = replace(TRAININGS["dropout"], model=draws_as_often_as_it_likes)
+    block = [Assignment.plain(seed) for seed in range(5)] + BLOCK[2:3]
+    for own, expected in zip(trained("lanes", training, block), trained("reference", training, block), strict=True):
+        assert gap(own, expected) < FINAL_GAP
 
 
 def test_a_failing_and_a_diverging_run_leave_the_others_alone() -> None:

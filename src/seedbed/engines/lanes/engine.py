@@ -315,11 +315,13 @@ class _Block:
             (random.main, random.main_used, [each.main for each in padded]),
             (random.loader, random.loader_used, [each.loader for each in padded]),
         ):
-            whole = [GeneratorState.of_torch(each).normalized() for each in chosen if each is not None]
+            whole = [GeneratorState.of_torch(each) for each in chosen if each is not None]
             if not whole:
                 continue
+            if len({each.used for each in whole}) > 1:  # models may draw as often as they like
+                whole = [each.normalized() for each in whole]
             kernel.view(self._arena, words).view(np.uint32)[...] = np.stack([each.words for each in whole], axis=-1)
-            kernel.view(self._arena, used)[...] = 0
+            kernel.view(self._arena, used)[...] = whole[0].used
 
     def _train(self, trained: Sequence[Assignment]) -> list[dict[str, list[float]]]:
         """Train to the end; the scores of each run after each epoch whose scores are asked for."""
