@@ -77,7 +77,7 @@ def test_what_torch_draws_itself_gives_the_bits_of_the_replay(name: str, monkeyp
     assert [each.weights_hash for each in drawn] == [each.weights_hash for each in replayed]
 
 
-@pytest.mark.parametrize("name", ["dropout", "batch-norm", "by-batch", "adamw", "clip-both", "cosine"])
+@pytest.mark.parametrize("name", ["dropout", "batch-norm", "clip-both"])
 def test_blocks_of_any_width_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = []
     for machine in (Machine(4, 16), Machine(8, 16), Machine(16, 32)):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from seedbed.errors import InputError
+from seedbed.stats import shape
+from seedbed.stats.checks import probability, values
+from seedbed.stats.dip import is_multimodal
+from seedbed.stats.interval import SEEDS, Interval, Scope
+from seedbed.stats.one_sample import LEAST_FOR_BCA, iqm, mean_interval, next_interval, sd_interval
+from seedbed.stats.proportions import share_interval
+
+QUANTILES = (0.05, 0.25, 0.75, 0.95)
+FEW = 5  # runs below which a summary says that they are few
+LEAST_FOR_MODES = 50  # runs from which several modes can be told from chance
 
 
 @dataclass(frozen=True)
@@ -20,63 +27,147 @@ class Summary:
     Attributes:
         n: converged runs.
         n_diverged: runs whose score is NaN or infinite; counted, never averaged.
-        confidence: of the interval.
+        diverged_rate: their share, with the interval of Clopper and Pearson.
+        confidence: of every interval.
         mean, sd, sem: mean, standard deviation (ddof=1), standard error of the mean.
         mean_low, mean_high: Student's t interval of the mean over the values.
-        median, minimum, maximum.
+        sd_low, sd_high, sd_method: of the standard deviation: chi-square, or Bonett's where tails are heavy and there
+            are runs enough to see it.
+        median, iqm, minimum, maximum.
+        quantiles: probability to quantile (linear between values).
+        next_low, next_high, next_method: where the score of one more seed will lie.
+        notes: what to know of these values.
+        scope: what was resampled, and what was held fixed.
 
-    What cannot be said is NaN: everything where n is 0; sd, sem and the interval where n is 1.
+    What cannot be said is NaN: everything where n is 0; sd, sem and the intervals where n is 1.
     """
 
     n: int
     n_diverged: int
+    diverged_rate: Interval
     confidence: float
     mean: float
     sd: float
     sem: float
     mean_low: float
     mean_high: float
+    sd_low: float
+    sd_high: float
+    sd_method: str
     median: float
+    iqm: float
     minimum: float
     maximum: float
+    quantiles: dict[float, float]
+    next_low: float
+    next_high: float
+    next_method: str
+    notes: tuple[str, ...]
+    scope: Scope = SEEDS
+
+    @property
+    def of(self) -> str:
+        """What the mean is of: ``of converged runs`` where others diverged, otherwise nothing to say."""
+        return "of converged runs" if self.n_diverged else ""
 
 
 def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
     """Summarize the values ``x`` [runs].
 
-    The interval is ``mean ± t((1 + confidence) / 2, n - 1) · sd / sqrt(n)`` (Student, Biometrika 6, 1908), which
-    supposes independent values from a normal distribution, and is robust to mild departures.
+    The interval of the mean is ``mean ± t((1 + confidence) / 2, n - 1) · sd / sqrt(n)`` (Student, Biometrika 6, 1908),
+    which supposes independent values from a normal distribution, and is robust to mild departures; of the others see
+    ``sd_interval``, ``next_interval`` and ``share_interval``.
 
     Raises:
         InputError: ``x`` is empty or not one-dimensional, or ``confidence`` is not between 0 and 1.
     """
-    values = np.asarray(x, dtype=np.float64)
-    if values.ndim != 1 or not values.size:
-        raise InputError(f"x must be one-dimensional with at least one value, got shape {values.shape}")
-    given: Any = confidence
-    if not isinstance(given, numbers.Real) or not 0 < float(given) < 1:
-        raise InputError(f"confidence must be a number between 0 and 1, got {confidence!r}")
-    finite = values[np.isfinite(values)]
-    n, nan = len(finite), math.nan
+    given, confidence = values(x), probability(confidence)
+    finite = given[np.isfinite(given)]
+    n = len(finite)
+    rate = share_interval(len(given) - n, len(given), confidence)
     if n == 0:
-        return Summary(0, len(values), confidence, nan, nan, nan, nan, nan, nan, nan, nan)
-    mean, sd, sem, half = float(finite.mean()), nan, nan, nan
-    if n > 1:
-        from scipy.special import stdtrit
-
-        sd = float(finite.std(ddof=1))
-        sem = sd / math.sqrt(n)
-        half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sem
+        return _none(len(given), rate, confidence)
+    heavy = shape.has_heavy_tails(finite)
+    mean, spread = mean_interval(finite, confidence), sd_interval(finite, confidence, "bonett" if heavy else "chi2")
+    following = next_interval(finite, confidence)
+    sd = spread.estimate
     return Summary(
         n=n,
-        n_diverged=len(values) - n,
+        n_diverged=len(given) - n,
+        diverged_rate=rate,
         confidence=confidence,
-        mean=mean,
+        mean=mean.estimate,
         sd=sd,
-        sem=sem,
-        mean_low=mean - half,
-        mean_high=mean + half,
+        sem=sd / math.sqrt(n),
+        mean_low=_or_nan(mean.low),
+        mean_high=_or_nan(mean.high),
+        sd_low=_or_nan(spread.low),
+        sd_high=_or_nan(spread.high),
+        sd_method=spread.method,
         median=float(np.median(finite)),
+        iqm=iqm(finite),
         minimum=float(finite.min()),
         maximum=float(finite.max()),
+        quantiles={q: float(np.quantile(finite, q)) for q in QUANTILES},
+        next_low=_or_nan(following.low),
+        next_high=_or_nan(following.high),
+        next_method=following.method,
+        notes=_notes(finite, len(given) - n, heavy),
     )
+
+
+def _none(diverged: int, rate: Interval, confidence: float) -> Summary:
+    """Of runs that all diverged."""
+    nan = math.nan
+    return Summary(
+        n=0,
+        n_diverged=diverged,
+        diverged_rate=rate,
+        confidence=confidence,
+        mean=nan,
+        sd=nan,
+        sem=nan,
+        mean_low=nan,
+        mean_high=nan,
+        sd_low=nan,
+        sd_high=nan,
+        sd_method="",
+        median=nan,
+        iqm=nan,
+        minimum=nan,
+        maximum=nan,
+        quantiles=dict.fromkeys(QUANTILES, nan),
+        next_low=nan,
+        next_high=nan,
+        next_method="",
+        notes=("no run converged",),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _notes(x: NDArray[np.float64], diverged: int, heavy: bool) -> tuple[str, ...]:
+    notes, n = [], len(x)
+    if diverged:
+        notes.append(f"{diverged} of {n + diverged} runs diverged: every mean is of converged runs")
+    if n < FEW:
+        runs = "1 run" if n == 1 else f"{n} runs"
+        notes.append(f"{runs}: too few to see whether they are normal, which the intervals suppose")
+    if n > 1 and np.ptp(x) == 0:
+        notes.append("all values are equal")
+        return tuple(notes)
+    if shape.is_skewed(x):
+        text = "the values are skewed, so that an end of the mean's interval may be off"
+        notes.append(text + (": mean_interval with method bca allows for it" if n >= LEAST_FOR_BCA else ""))
+    if heavy:
+        notes.append("tails are heavier than a normal distribution's: the interval of the sd is Bonett's")
+    outlying = shape.outlying(x)
+    if len(outlying):
+        shown = ", ".join(f"{value:.6g}" for value in outlying[:3]) + (" and more" if len(outlying) > 3 else "")
+        few = "1 run lies" if len(outlying) == 1 else f"{len(outlying)} runs lie"
+        notes.append(f"{few} far from the others: {shown}")
+    if n >= LEAST_FOR_MODES and is_multimodal(x):
+        notes.append("the values gather around more than one point: look at them before quoting a mean")
+    return tuple(notes)
