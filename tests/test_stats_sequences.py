@@ -125,7 +125,7 @@ def test_steins_interval_covers_what_it_says() -> None:
 @settings(deadline=None)
 @given(shares, st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_empirical_bernstein_sequence_is_the_papers(x: np.ndarray, confidence: float) -> None:
-    """Theorem 2 and equations 13 to 15 of Waudby-Smith and Ramdas, one run after another."""
+    """The sequence of Waudby-Smith and Ramdas (theorem 2), one run after another."""
     alpha, sequence = 1 - confidence, mean_sequence(x, confidence=confidence)
     total = weighted = spent = squares = 0.0
     mean, variance, low, high = 0.5, 0.25, 0.0, 1.0
