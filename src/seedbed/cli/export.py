@@ -118,7 +118,7 @@ def _write_rows(study: Study, form: str, file: TextIO) -> None:
         writer.writerows(rows)
     else:
         for row in rows:
-            file.write(json.dumps({key: text.json_number(value) for key, value in row.items()}) + "\n")
+            file.write(json.dumps(text.json_value(row)) + "\n")
 
 
 def _write_weights(study: Study, folder: Path) -> int:

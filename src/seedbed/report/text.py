@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -158,7 +159,7 @@ def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
         },
         "n_failed": study.count(Status.FAILED),
         "summary": {score: _summary_json(study, score, confidence) for score in study.scores},
-        "runs": [{key: json_number(value) for key, value in row.items()} for row in study.rows()],
+        "runs": [json_value(row) for row in study.rows()],
     }
 
 
@@ -168,13 +169,17 @@ def _summary_json(study: Study, score: str, confidence: float) -> dict[str, Any]
     summary: Summary = study.summary(score, confidence)
     least, greatest = study.extremes(score)
     return {
-        **{name: json_number(value) for name, value in vars(summary).items()},
+        **json_value(dataclasses.asdict(summary)),
         "minimum_at": [each.key for each in least],
         "maximum_at": [each.key for each in greatest],
         "larger_is_better": study.identity.larger_is_better[score],
     }
 
 
-def json_number(value: Any) -> Any:
-    """``value``, or None for NaN and infinities, which JSON has not."""
+def json_value(value: Any) -> Any:
+    """``value`` as JSON holds it: keys are text, and NaN and infinities, which it has not, are null."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
