@@ -29,15 +29,15 @@ def test_power_is_that_of_simulated_tests() -> None:
     for n, difference in ((3, 2.0), (10, 1.0)):
         draws = rng.normal(size=(8000, 2, n))
         p = reference.ttest_ind(draws[:, 0] + difference, draws[:, 1], axis=1).pvalue
-        assert np.mean(p < 0.05) == pytest.approx(planning.power(n, 1.0, difference), abs=0.02)
+        assert np.mean(p < 0.05) == pytest.approx(planning.power_of(n, 1.0, difference), abs=0.02)
 
 
 @given(st.floats(0.1, 10), st.floats(0.05, 3), st.booleans(), st.floats(-0.9, 0.9))
 def test_the_least_number_is_given(sd: float, size: float, paired: bool, correlation: float) -> None:
     of = correlation if paired else None
     n = seeds_needed(sd, size * sd, paired=paired, correlation=of or 0.0)
-    assert planning.power(n, sd, size * sd, paired_correlation=of) >= 0.8
-    assert n == 2 or planning.power(n - 1, sd, size * sd, paired_correlation=of) < 0.8
+    assert planning.power_of(n, sd, size * sd, paired_correlation=of) >= 0.8
+    assert n == 2 or planning.power_of(n - 1, sd, size * sd, paired_correlation=of) < 0.8
     assert n == seeds_needed(sd, -size * sd, paired=paired, correlation=of or 0.0)
 
 
@@ -60,7 +60,7 @@ def test_noethers_number_is_the_published_one() -> None:
 def test_the_detectable_difference_inverts_the_power() -> None:
     for n in (3, 10, 100):
         found = planning.detectable_difference(math.sqrt(2 / n), 2 * (n - 1))
-        assert planning.power(n, 1.0, found) == pytest.approx(0.8, abs=1e-6)
+        assert planning.power_of(n, 1.0, found) == pytest.approx(0.8, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def run(
 ) -> Study:
     """Train an experiment under many seeds and return the study of these runs, in the order of the seeds.
 
-    Runs that are stored already are not computed again; each new one is committed as it finishes, so an interrupted
-    call goes on where it stopped when it is made again.
+    Runs that are stored already are not computed again; each new one (of lanes: each block) is committed as it
+    finishes, so an interrupted call goes on where it stopped when it is made again.
 
     Args:
         experiment: what to train.

@@ -65,9 +65,10 @@ def choose(name: str, experiment: Experiment, data: Data, *, threads: int = 1) -
     refusals: dict[str, str] = {}
     for each in ENGINES if name == "auto" else (name,):
         engine = make(each)
-        reason = engine.refusal(experiment, data)
         if threads > 1 and engine.in_threads:
-            reason = f"it trains every run on one thread, and {threads} are asked for"
+            reason: str | None = f"it trains every run on one thread, and {threads} are asked for"
+        else:
+            reason = engine.refusal(experiment, data)
         if reason is None:
             return Choice(engine, refusals)
         refusals[each] = reason

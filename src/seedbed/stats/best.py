@@ -10,10 +10,12 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from seedbed.errors import InputError
-from seedbed.stats.checks import at_least, converged, count, generator, probability, values
+from seedbed.stats.checks import at_least, converged, count, generator, probability, real_array, values
 from seedbed.stats.interval import NOTHING, SEEDS, Interval
 from seedbed.stats.one_sample import RESAMPLES
 
+LEAST_RESAMPLES = 999  # of a bootstrap of many runs
+_DRAWN, _CHUNK = 10**7, 2**22  # values of all resamples, unless that were too few resamples; of those held at once
 SEEDS_A_BEST = 20  # runs for each of the k, below which no interval of the best of k keeps its coverage
 
 
@@ -52,10 +54,12 @@ def expected_best(
         note = f"an interval of the best of {k} needs {SEEDS_A_BEST * k} runs, and {n} are there"
         return Interval(estimate, None, None, confidence, name, SEEDS, note)
     rng = generator(rng)
-    bests = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        # How often each ordered value was drawn says all; its copies stand beside each other.
-        bests[i] = weights @ np.repeat(ordered, rng.multinomial(n, np.full(n, 1 / n)))
+    resamples = max(LEAST_RESAMPLES, min(RESAMPLES, _DRAWN // n))
+    rows = max(1, _CHUNK // n)
+    bests = np.concatenate([
+        ordered[np.sort(rng.integers(0, n, (min(rows, resamples - start), n)), axis=1)] @ weights
+        for start in range(0, resamples, rows)
+    ])  # fmt: skip
     low, high = np.sort(sign * np.quantile(bests, [(1 - confidence) / 2, (1 + confidence) / 2]))
     return Interval(estimate, float(low), float(high), confidence, f"{name}; percentile bootstrap", SEEDS)
 
@@ -147,7 +151,7 @@ def best_seed_holdout(
     Raises:
         InputError: there are fewer than two runs or four examples, or a value that is no number.
     """
-    found = np.asarray(correct, dtype=np.float64)
+    found = real_array(correct, "correct").astype(np.float64)
     if found.ndim != 2 or found.shape[0] < 2 or found.shape[1] < 4:
         raise InputError(f"correct must be [runs, examples], at least two by four, got shape {found.shape}")
     if not np.isfinite(found).all():

@@ -15,19 +15,28 @@ from seedbed.errors import InputError
 STATED_SEED = 0
 
 
+def real_array(x: ArrayLike, name: str) -> NDArray[Any]:
+    """``x`` as an array of any shape and of its own type of real numbers.
+
+    Raises:
+        InputError: it is ragged, or holds what is no real number.
+    """
+    try:
+        found = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be an array of real numbers: {error}") from error
+    if found.dtype.kind not in "biuf":
+        raise InputError(f"{name} must hold real numbers, got {found.dtype}")
+    return found
+
+
 def values(x: ArrayLike, name: str = "x") -> NDArray[np.float64]:
     """``x`` as floats [runs].
 
     Raises:
         InputError: it is not one-dimensional, empty, or holds what is no real number.
     """
-    try:
-        found = np.asarray(x)
-        if found.dtype.kind not in "biuf":
-            raise InputError(f"{name} must hold real numbers, got {found.dtype}")
-        found = found.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be an array of real numbers: {error}") from error
+    found = real_array(x, name).astype(np.float64)
     if found.ndim != 1 or not found.size:
         raise InputError(f"{name} must be one-dimensional with at least one value, got shape {found.shape}")
     return found

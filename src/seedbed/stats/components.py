@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seedbed.errors import InputError
-from seedbed.stats.checks import probability, values
+from seedbed.stats.checks import probability, real_array, values
 from seedbed.stats.interval import Interval, Scope
 from seedbed.stats.squares import LEVELS_FOR_JACKKNIFE, ROUNDING, Parts, Square, dropped_groups
 from seedbed.stats.variance_intervals import Ends, difference_ends, jackknife, sum_ends
@@ -318,15 +318,8 @@ def isolate(table: ArrayLike, confidence: float = 0.95) -> Isolated:
 
 def _scores(table: ArrayLike) -> NDArray[np.float64]:
     """``table`` as floats [init, order, replicate]."""
-    try:
-        found = np.asarray(table)
-        if found.dtype.kind not in "biuf":
-            raise InputError(f"table must hold real numbers, got {found.dtype}")
-        scores = found.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"table must be an array of real numbers: {error}") from error
+    found = real_array(table, "table")
+    scores = found.astype(np.float64)
     if scores.ndim not in (2, 3):
         raise InputError(f"table must be [init, order] or [init, order, replicate], got shape {scores.shape}")
     if scores.ndim == 2:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from seedbed.errors import InputError
-from seedbed.stats.checks import generator, probability
+from seedbed.stats.checks import generator, probability, real_array
 from seedbed.stats.interval import SEEDS, SEEDS_AND_EXAMPLES, Interval, Scope
 from seedbed.stats.one_sample import RESAMPLES, student_t
 
@@ -181,7 +181,7 @@ def ensemble_gain(probabilities_or_votes: ArrayLike, targets: ArrayLike) -> floa
         InputError: fewer than 2 runs or 2 examples, shapes that do not fit, classes that are no whole numbers, targets
             beyond the classes, or probabilities that are negative, not finite or do not sum to 1.
     """
-    given = _array(probabilities_or_votes, "probabilities_or_votes")
+    given = real_array(probabilities_or_votes, "probabilities_or_votes")
     right = _classes(targets, "targets", 1, "[examples]")
     if given.ndim not in (2, 3):
         raise InputError(
@@ -329,16 +329,6 @@ def _by_resampling(groups: list[NDArray[np.float64]], confidence: float, rng: Ge
     return float(low), float(high)
 
 
-def _array(x: ArrayLike, name: str) -> NDArray[Any]:
-    try:
-        found = np.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be an array of real numbers: {error}") from error
-    if found.dtype.kind not in "biuf":
-        raise InputError(f"{name} must hold real numbers, got {found.dtype}")
-    return found
-
-
 def _enough(found: NDArray[Any], name: str) -> None:
     """Raise an InputError where there are not two runs and two examples, by which the axes are often mistaken."""
     for axis, what in ((0, "runs"), (1, "examples")):
@@ -348,7 +338,7 @@ def _enough(found: NDArray[Any], name: str) -> None:
 
 def _scores(x: ArrayLike, name: str) -> NDArray[np.float64]:
     """Finite scores [runs, examples]."""
-    found = _array(x, name).astype(np.float64)
+    found = real_array(x, name).astype(np.float64)
     if found.ndim != 2:
         raise InputError(f"{name} must have the shape [runs, examples], got {found.shape}")
     _enough(found, name)
@@ -363,7 +353,7 @@ def _scores(x: ArrayLike, name: str) -> NDArray[np.float64]:
 
 def _classes(x: ArrayLike, name: str, dimensions: int, shape: str) -> NDArray[Any]:
     """Whole numbers [runs, examples] or [examples]. Floats are refused, even whole ones: they may be probabilities."""
-    found = _array(x, name)
+    found = real_array(x, name)
     if found.ndim != dimensions:
         raise InputError(f"{name} must have the shape {shape}, got {found.shape}")
     if dimensions > 1:

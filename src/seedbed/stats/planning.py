@@ -9,11 +9,13 @@ from scipy import special
 
 from seedbed.errors import InputError
 from seedbed.stats.checks import positive, probability
+from seedbed.stats.one_sample import student_t
 
 MOST_SEEDS = 10**9
+SURE = 40.0  # standard errors beyond the critical value, where power is 1 and its formula no longer computed well
 
 
-def power(
+def power_of(
     n: int, sd: float, difference: float, confidence: float = 0.95, *, paired_correlation: float | None = None
 ) -> float:
     """The probability that the two-sided t test at this confidence finds a true ``difference`` with n seeds a method.
@@ -34,8 +36,12 @@ def power(
         return 0.0
     if error == 0:
         return 1.0
-    critical, shift = float(special.stdtrit(degrees, (1 + confidence) / 2)), difference / error
-    if shift > 40 + critical:  # where the distribution function is not computed well, nothing is left to compute
+    return _rejected(difference / error, degrees, student_t(degrees, confidence))
+
+
+def _rejected(shift: float, degrees: float, critical: float) -> float:
+    """How often a t statistic whose expectation is shifted so far lies beyond the critical value, on either side."""
+    if shift > critical + SURE:
         return 1.0
     return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))
 
@@ -70,10 +76,7 @@ def seeds_needed(
     if correlation and not paired:
         raise InputError("correlation is of paired scores: say paired=True")
     of = correlation if paired else None
-    return _least(lambda n: _power(n, sd, difference, confidence, paired_correlation=of) >= power)
-
-
-_power = power  # an argument of seeds_needed has the name
+    return _least(lambda n: power_of(n, sd, difference, confidence, paired_correlation=of) >= power)
 
 
 def seeds_for_width(sd: float, half_width: float, confidence: float = 0.95) -> int:
@@ -103,15 +106,11 @@ def seeds_for_probability(gamma: float = 0.75, power: float = 0.95, confidence: 
 
 def detectable_difference(error: float, degrees: float, power: float = 0.8, confidence: float = 0.95) -> float:
     """The true difference that a t test of this standard error and degrees of freedom finds so often."""
-    critical = float(special.stdtrit(degrees, (1 + confidence) / 2))
-
-    def found(shift: float) -> float:
-        return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))
-
-    low, high = 0.0, critical + 40.0
+    critical = student_t(degrees, confidence)
+    low, high = 0.0, critical + SURE
     for _ in range(100):
         middle = (low + high) / 2
-        low, high = (middle, high) if found(middle) < power else (low, middle)
+        low, high = (middle, high) if _rejected(middle, degrees, critical) < power else (low, middle)
     return high * error
 
 

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from seedbed.errors import InputError
-from seedbed.stats.checks import at_least, converged, generator, probability, values
+from seedbed.stats.checks import at_least, converged, generator, probability, real_array, values
 from seedbed.stats.compare import Comparison, compare
 from seedbed.stats.interval import SEEDS, Interval, Scope
-from seedbed.stats.one_sample import RESAMPLES, normal
+from seedbed.stats.one_sample import RESAMPLES, iqm_of_rows, normal
 from seedbed.stats.superiority import superiority
 
 Adjustment = Literal["holm", "bonferroni", "bh"]
@@ -235,7 +235,7 @@ def aggregate(
         runs, scale = len(table), float(np.abs(table).max())
         drawn = _resampled(table, drawing)
         means[name] = _interval(float(table.mean()), drawn[:, 0], confidence, runs, scale)
-        iqms[name] = _interval(float(_iqm(table.reshape(1, -1))[0]), drawn[:, 1], confidence, runs, scale)
+        iqms[name] = _interval(float(iqm_of_rows(table.reshape(1, -1))[0]), drawn[:, 1], confidence, runs, scale)
         signed, at = (table, limits) if larger_is_better else (-table, -limits)
         # Of sorted scores, those after the last that is not above the threshold are above it.
         profiles[name] = 1 - np.searchsorted(np.sort(signed, axis=None), at, side="right") / table.size
@@ -266,12 +266,7 @@ def _names(scores: Mapping[str, ArrayLike], least: int) -> tuple[str, ...]:
 
 def _table(x: ArrayLike, name: str) -> NDArray[np.float64]:
     """Scores [runs, tasks], all of them finite."""
-    try:
-        found = np.asarray(x)
-    except ValueError as error:  # rows of unequal length
-        raise InputError(f"scores of {name} must be an array [runs, tasks]: {error}") from error
-    if found.dtype.kind not in "biuf":
-        raise InputError(f"scores of {name} must be real numbers, got {found.dtype}")
+    found = real_array(x, f"scores of {name} [runs, tasks]")
     if found.ndim != 2 or not found.size:
         raise InputError(f"scores of {name} must be [runs, tasks] with at least one of each, got shape {found.shape}")
     found = found.astype(np.float64)
@@ -284,15 +279,6 @@ def _table(x: ArrayLike, name: str) -> NDArray[np.float64]:
     return found
 
 
-def _iqm(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The interquartile mean of each row: floor(values / 4) are dropped at each end, as of one sample."""
-    count = x.shape[1]
-    cut = count // 4
-    if not cut:
-        return np.asarray(x.mean(axis=1))
-    return np.asarray(np.partition(x, (cut, count - cut - 1), axis=1)[:, cut : count - cut].mean(axis=1))
-
-
 def _resampled(table: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]:
     """Mean and interquartile mean of resamples [resamples, 2], runs drawn anew within every task."""
     runs, tasks = table.shape
@@ -301,7 +287,7 @@ def _resampled(table: NDArray[np.float64], rng: Generator) -> NDArray[np.float64
     for start in range(0, RESAMPLES, rows):
         chosen = rng.integers(0, runs, (min(rows, RESAMPLES - start), runs, tasks))
         drawn = table[chosen, np.arange(tasks)].reshape(len(chosen), -1)
-        found.append(np.stack([drawn.mean(axis=1), _iqm(drawn)], axis=1))
+        found.append(np.stack([drawn.mean(axis=1), iqm_of_rows(drawn)], axis=1))
     return np.concatenate(found)
 
 
