@@ -374,7 +374,11 @@ def violation_ratio(a: ArrayLike, b: ArrayLike) -> float:
     # Steps are at i / n and j / m: counted in parts of n m, they are whole numbers.
     steps = np.unique(np.concatenate([np.arange(n + 1) * m, np.arange(m + 1) * n]))
     widths, starts = np.diff(steps), steps[:-1]
-    difference = first[starts // m] / 2 - second[starts // n] / 2  # halves: a difference of large values stays finite
+    above, below = first[starts // m], second[starts // n]
+    with np.errstate(over="ignore"):
+        difference = above - below
+    if not np.isfinite(difference).all():  # of halves, which would lose the smallest values where nothing overflows
+        difference = above / 2 - below / 2
     largest = np.abs(difference).max()
     if largest == 0:
         return 0.5
