@@ -98,13 +98,16 @@ def test_a_study_of_ones_own_file(seedbed) -> None:
         "1",
     ]
     assert re.search(r"own\[lr=0\.2\]: 3 runs by the \w+ engine", err)
-    header, accuracy, loss, *notes = lines[4:]
+    answer, blank, header, accuracy, loss, between, *notes = lines[4:]
+    assert re.match(r"Training accuracy, 3 seeds from 0 to 3, this data: mean \d+", answer)
+    assert blank == between == ""
     assert header.split("\t") == ["score", "mean", "95 % CI of the mean", "sd", "median", "min", "max"]
     assert accuracy.startswith("train/accuracy\t")
     assert "(seed " in accuracy
     assert loss.startswith("train/loss\t")
     assert notes[0] == "n = 3 converged runs."
-    assert "they say nothing of other data" in notes[1]
+    assert "3 runs: too few to see whether they are normal" in notes[1]
+    assert "they say nothing of other data" in notes[-1]
     again = seedbed("run train.py:own -s 0:4 -p lr=0.2")[2]
     assert re.match(r"own\[lr=0\.2\]: 1 run by the \w+ engine, 3 stored", again)
 

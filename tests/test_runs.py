@@ -568,7 +568,9 @@ def test_a_metric_that_is_nan_is_left_out_and_told(store: Path) -> None:
     study = run(store, range(3), replace(EXPERIMENT, metrics={"odd": odd}))
     assert study.count(Status.DONE) == 3
     assert study.summary("test/odd").n == 2
-    assert "test/odd is NaN or infinite in 1 converged run, and left out there." in text.summary_notes(study)
+    assert "test/odd is NaN or infinite in 1 converged run, and left out there." in text.summary_notes(
+        study, text.summaries_of(study)
+    )
 
 
 def test_rows_come_as_a_table(store: Path) -> None:

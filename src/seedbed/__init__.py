@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from seedbed import metrics
+    from seedbed.comparing import compare, compare_many
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
@@ -31,6 +32,8 @@ _HOMES = {
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
     "WorkerError": "seedbed.errors",
+    "compare": "seedbed.comparing",
+    "compare_many": "seedbed.comparing",
     "experiment": "seedbed.experiments",
     "grid": "seedbed.seeds",
     "load": "seedbed.store",
@@ -50,6 +53,8 @@ __all__ = [
     "StoreError",
     "Study",
     "WorkerError",
+    "compare",
+    "compare_many",
     "experiment",
     "grid",
     "load",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from seedbed import stats
+from seedbed.designs import WORDS, Design, crossed_table
 from seedbed.environment import Environment
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, Status
 from seedbed.seeds import Assignment, SeedsLike, as_assignments, as_numbers
-from seedbed.stats import Summary, summarize
 
 
 @dataclass(frozen=True)
@@ -133,17 +136,44 @@ class Study:
 
     def __getitem__(self, score: str) -> NDArray[np.float64]:
         """That score of every run [runs]; NaN where the run failed or diverged."""
-        self.check_score(score)
+        score = self.check_score(score)
         return np.array(
             [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
             dtype=np.float64,
         )
 
-    def check_score(self, score: str) -> str:
-        """``score`` if the study has it, or an InputError with the names it has."""
-        if score not in self.scores:
-            raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
-        return score
+    def check_score(self, score: str | None = None) -> str:
+        """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
+        other evaluation set has it. An InputError with the names there are, where it is none."""
+        if score is None:
+            return self.identity.primary
+        if score in self.scores:
+            return score
+        meant = [name for name in self.scores if name.partition("/")[2] == score]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise InputError(f"{self.name} has {score!r} of several evaluation sets: say {' or '.join(meant)}")
+        raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
+
+    def larger_is_better(self, score: str | None = None) -> bool:
+        """Which way a score is better; directs best, worst, wins and verdicts."""
+        return self.identity.larger_is_better[self.check_score(score)]
+
+    @cached_property
+    def design(self) -> Design:
+        """What the seeds of these runs form: independent draws, a crossed table, or neither."""
+        self._check_not_empty()
+        return Design.of(self.assignments)
+
+    @property
+    def scope(self) -> stats.Scope:
+        """What these runs drew anew, and what they had in common: what any statistic of them is about."""
+        varied, fixed = self.design.varied, self.design.fixed
+        drawn = tuple(WORDS[role] for role in varied) or ("seeds",)
+        held = tuple(f"{WORDS[role]} (seed {seed})" for role, seed in fixed.items() if role not in ("seed", "split"))
+        split = () if "split" in varied else ("split",)
+        return stats.Scope(drawn, (*held, "data", *split, "hyperparameters"))
 
     def select(self, seeds: SeedsLike) -> Study:
         """The same study, of these runs alone and in this order; those that are not stored are left out."""
@@ -163,6 +193,16 @@ class Study:
             ),
         )
 
+    @property
+    def plain(self) -> Study:
+        """The same study, of its runs with plain seeds."""
+        return replace(self, runs=tuple(run for run in self.runs if run.assignment.is_plain))
+
+    @property
+    def by_roles(self) -> Study:
+        """The same study, of its runs with a seed for each role."""
+        return replace(self, runs=tuple(run for run in self.runs if not run.assignment.is_plain))
+
     def run(self, seed: int | Assignment) -> StoredRun:
         """One run."""
         key = as_assignments(seed)[0].key
@@ -178,22 +218,112 @@ class Study:
         """How many runs ended so."""
         return sum(run.status is status for run in self.runs)
 
-    def summary(self, score: str | None = None, confidence: float = 0.95) -> Summary:
+    def summary(self, score: str | None = None, confidence: float = 0.95) -> stats.Summary:
         """A summary of a score (the primary one where none is named) over runs; failed runs are left out.
+
+        Where runs share seeds, as those of a crossed design do, they are not independent: the interval of the mean is
+        then `stats.crossed_mean_interval`'s, sd with its interval is of two runs that share no seed
+        (`stats.isolate`), and sem and the interval of one further run are NaN. Where they share seeds in another way
+        than as a crossed table, no interval is given. The notes say so.
 
         Raises:
             InputError: no such score, or no run that did not fail.
         """
-        values = self[score or self.identity.primary]
+        score = self.check_score(score)
         self._check_not_empty()
-        ended = np.array([run.status is not Status.FAILED for run in self.runs], dtype=bool)
-        if not ended.any():
+        ended = replace(self, runs=tuple(run for run in self.runs if run.status is not Status.FAILED))
+        if not ended.runs:
             raise InputError(f"{self.name} has no run to summarize: all have failed")
-        return summarize(values[ended], confidence)
+        found = replace(stats.summarize(ended[score], confidence), scope=ended.scope)
+        if ended.design.kind == "independent" or found.n == 0:
+            return found
+        return ended._with_shared_seeds(found, score)
+
+    def _with_shared_seeds(self, found: stats.Summary, score: str) -> stats.Summary:
+        """A summary of runs that share seeds, with what may be said of such."""
+        nan, roles = math.nan, tuple(self.design.varied)
+        found = replace(found, sem=nan, mean_low=nan, mean_high=nan, sd_low=nan, sd_high=nan, sd_method="",
+                        next_low=nan, next_high=nan, next_method="")  # fmt: skip
+        shared = f"runs share seeds ({self.design.words})"
+        try:
+            if self.design.kind == "entangled":
+                raise InputError("these are no crossed design")
+            table = crossed_table(self.assignments, self[score], roles)
+        except InputError:
+            note = f"{shared} and are not independent: no interval can be given. Select runs that share none"
+            return replace(found, notes=(note, *found.notes))
+        mean = stats.crossed_mean_interval(table.scores, found.confidence)
+        low, high = (nan, nan) if mean.low is None or mean.high is None else (mean.low, mean.high)
+        notes = [f"{shared}: the interval of the mean allows for it, and none is given for a further run"]
+        if table.note:
+            notes.append(f"intervals are of a table made whole; {table.note}")
+        found = replace(found, mean_low=low, mean_high=high)
+        if len(roles) == 2:
+            apart = stats.isolate(table.scores, found.confidence).both_vary
+            found = replace(
+                found,
+                sd=apart.estimate,
+                sd_low=nan if apart.low is None else apart.low,
+                sd_high=nan if apart.high is None else apart.high,
+                sd_method=f"{apart.method}, of runs that share no seed",
+            )
+        return replace(found, notes=(*notes, *found.notes))
+
+    def decompose(self, score: str | None = None, confidence: float = 0.95) -> stats.VarianceComponents:
+        """What initial weights, order, their interaction and noise add to the variance of a score, of a crossed design.
+
+        Runs with plain seeds are left out. Levels with a run that is missing or diverged are left out, as the notes
+        say. See `stats.variance_components`.
+
+        Raises:
+            InputError: no such score; the runs are no crossed design of init and order, or are of several splits.
+        """
+        table, notes = self._init_by_order(score)
+        found = stats.variance_components(table, confidence, noise=self._noise_of_roles())
+        return replace(found, notes=(*notes, *found.notes), scope=self._roles_alone().scope)
+
+    def isolate(self, score: str | None = None, confidence: float = 0.95) -> stats.Isolated:
+        """The spread of a score when initial weights vary alone, order alone, or both; of a crossed design.
+
+        See `stats.isolate`, and `decompose` for what is left out and refused.
+        """
+        return stats.isolate(self._init_by_order(score)[0], confidence)
+
+    def _roles_alone(self) -> Study:
+        """The runs by roles; all of one split."""
+        chosen = self.by_roles
+        advice = "a crossed design gives each its own seeds: --init 0:16 --order 0:16"
+        if not chosen.runs:
+            raise InputError(
+                f"{self.name} has no crossed design to take apart: its runs have plain seeds, which decide initial "
+                f"weights and order together; {advice}"
+            )
+        design = chosen.design
+        if "split" in design.varied:
+            raise InputError(f"runs of {len(design.varied['split'])} splits: take those of one apart at a time")
+        if missing := [role for role in ("init", "order") if role not in design.varied]:
+            raise InputError(f"{self.name} has no crossed design to take apart: {' and '.join(missing)} did not vary; "
+                             f"{advice}")  # fmt: skip
+        return chosen
+
+    def _noise_of_roles(self) -> str:
+        """Which noise seeds the cells of a crossed design ran under, in words."""
+        design = self._roles_alone().design
+        return f"seed {design.fixed['noise']}" if "noise" in design.fixed else f"{len(design.varied['noise'])} seeds"
+
+    def _init_by_order(self, score: str | None) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """A whole table [init, order] or [init, order, noise], and notes of what was left out for it."""
+        chosen, score = self._roles_alone(), self.check_score(score)
+        roles = ("init", "order", *(["noise"] if "noise" in chosen.design.varied else []))
+        table = crossed_table(chosen.assignments, chosen[score], roles)
+        notes = [table.note] if table.note else []
+        if len(chosen) < len(self):
+            notes.append(f"{len(self) - len(chosen)} runs with plain seeds are left out")
+        return table.scores, tuple(notes)
 
     def extremes(self, score: str | None = None) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
         """The seeds of the runs with the least and with the greatest value of a score."""
-        values = self[score or self.identity.primary]
+        values = self[self.check_score(score)]
         if not np.isfinite(values).any():
             return (), ()
         finite = np.where(np.isfinite(values), values, np.nan)
@@ -208,7 +338,7 @@ class Study:
         Raises:
             InputError: no such score, or no run kept curves.
         """
-        self.check_score(score)
+        score = self.check_score(score)
         self._check_not_empty()
         stored = self.archive.curves(self.name, score)
         mine = [stored.get(run.assignment.key) for run in self.runs]
@@ -261,6 +391,116 @@ class Study:
             raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
         right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
         return np.asarray(right, dtype=np.bool_)
+
+    def test_set_luck(
+        self, evaluation_set: str | None = None, confidence: float = 0.95, *, held_out: bool = True
+    ) -> stats.TestSetLuck:
+        """How much of the variance of accuracy over seeds is the luck of a finite test set (`stats.test_set_luck`).
+
+        Args:
+            evaluation_set: that of the primary score where none is named.
+            held_out: False states that rows which the runs were trained on are meant; the result is labelled so.
+
+        Raises:
+            InputError: the rows are training rows, and that was not stated; runs share seeds; no classes are recorded.
+        """
+        name = self._set_of(evaluation_set)
+        described = self.evaluation_set(name, self._check_one_split())
+        chosen = self.done
+        if held_out and not described.held_out:
+            raise InputError(
+                f"the rows of {name!r} are those that the runs of {self.name} were trained on: they are no test set. "
+                f"Name another evaluation set, or say held_out=False to have the result labelled as one of such rows"
+            )
+        if len(chosen.design.varied) == 2 and chosen.design.kind != "independent":
+            numbers = crossed_table(chosen.assignments, np.arange(len(chosen)), tuple(chosen.design.varied))
+            correct, note = chosen.correct(name)[numbers.scores.astype(np.intp)], numbers.note
+        else:
+            chosen = self._independent("test-set luck")
+            correct, note = chosen.correct(name), ""
+        found = stats.test_set_luck(correct, confidence, held_out=described.held_out)
+        left = len(self) - found.n_runs
+        notes = [
+            f"{left} of {len(self)} runs are left out: they diverged or failed, or their seeds are of another kind"
+        ]
+        return replace(
+            found,
+            notes=(*(notes if left else ()), *((note,) if note else ()), *found.notes),
+            scope=replace(found.scope, resampled=chosen.scope.resampled),
+        )
+
+    def best_seed_holdout(
+        self,
+        evaluation_set: str | None = None,
+        splits: int = 200,
+        confidence: float = 0.95,
+        *,
+        rng: Generator | int | None = None,
+    ) -> stats.Holdout:
+        """What the lead of the best seed is worth on examples it was not chosen on (`stats.best_seed_holdout`)."""
+        done = self.done
+        return stats.best_seed_holdout(done.correct(self._set_of(evaluation_set)), rng, splits, confidence)
+
+    def seeds_and_examples_interval(
+        self,
+        evaluation_set: str | None = None,
+        confidence: float = 0.95,
+        method: Literal["anova", "bootstrap"] = "anova",
+        *,
+        rng: Generator | int | None = None,
+    ) -> stats.Interval:
+        """Mean accuracy with an interval for new seeds and a new test set of this size
+        (`stats.seeds_and_examples_interval`)."""
+        chosen = self._independent("an interval over seeds and examples")
+        return stats.seeds_and_examples_interval(
+            chosen.correct(self._set_of(evaluation_set)), None, confidence, method, rng=rng
+        )
+
+    def disagreement(self, evaluation_set: str | None = None) -> float:
+        """How often two runs predict different classes for an example (`stats.disagreement`)."""
+        name, done = self._set_of(evaluation_set), self.done
+        done.correct(name)  # refuses values
+        return stats.disagreement(done.predictions(name))
+
+    def ensemble_gain(self, evaluation_set: str | None = None) -> float:
+        """By how much the vote of all runs beats a run's mean accuracy (`stats.ensemble_gain`)."""
+        name, done = self._set_of(evaluation_set), self.done
+        done.correct(name)
+        return stats.ensemble_gain(done.predictions(name), done.targets(name, done._check_one_split()))
+
+    def expected_best(
+        self, k: int, score: str | None = None, confidence: float = 0.95, *, rng: Generator | int | None = None
+    ) -> stats.Interval:
+        """A score of the best of ``k`` seeds, on average (`stats.expected_best`)."""
+        chosen, score = self._independent("an expected best"), self.check_score(score)
+        return stats.expected_best(
+            chosen[score], k, confidence, larger_is_better=self.larger_is_better(score), rng=rng
+        )  # fmt: skip
+
+    def luck_of(self, seed: int | Assignment, score: str | None = None) -> stats.Luck:
+        """How unusual one run's score is among the others' (`stats.luck_of`)."""
+        score, key = self.check_score(score), self.run(seed).assignment.key
+        index = [run.assignment.key for run in self.runs].index(key)
+        return stats.luck_of(self[score], index, larger_is_better=self.larger_is_better(score))
+
+    def _set_of(self, evaluation_set: str | None) -> str:
+        return evaluation_set if evaluation_set is not None else self.identity.primary.partition("/")[0]
+
+    @property
+    def done(self) -> Study:
+        """The same study, of its runs that converged: the others predict nothing that means anything."""
+        return replace(self, runs=tuple(run for run in self.runs if run.status is Status.DONE))
+
+    def _independent(self, what: str) -> Study:
+        """Converged runs that share no seed: the plain ones where there are such beside others."""
+        done = self.done
+        chosen = done.plain if done.plain.runs else done
+        if chosen.design.kind != "independent":
+            raise InputError(
+                f"{what} needs runs that share no seed, and these do ({chosen.design.words}): select one of each, such "
+                f"as those of one order"
+            )
+        return chosen
 
     def _check_not_empty(self) -> None:
         if not self.runs:

@@ -22,6 +22,10 @@ class _Lazy(click.Group):
         "engines": ("seedbed.cli.engines", "Tell which engines can run an experiment, and why not."),
         "studies": ("seedbed.cli.read", "List the studies of a store."),
         "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),
+        "compare": ("seedbed.cli.compare", "Compare studies: which is better, by how much, and how sure that is."),
+        "decompose": ("seedbed.cli.decompose", "Take the spread apart: initial weights, order, noise, test set."),
+        "plan": ("seedbed.cli.plan", "Tell how many seeds a difference or a width takes."),
+        "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
         "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
     }

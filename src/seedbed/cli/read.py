@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from seedbed.cli import DONE, NO
+from seedbed.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from seedbed.study import Study
 
 store_option = click.option(
     "--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL."
 )
+metric_option = click.option("--metric", help="A score, such as test/accuracy; the study's main one if absent.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -56,17 +60,38 @@ def studies(store: str, as_json: bool) -> int:
 @json_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
+@click.option("--roles", is_flag=True, help="The runs with a seed for each role, where there are plain seeds too.")
+@metric_option
 @click.option("--lines/--no-lines", default=False, help="A line for each run too.")
-def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | None, lines: bool) -> int:
-    """Show a study: a summary of every score over its runs."""
+@click.option("--cite", is_flag=True, help="A sentence for a paper, and rows of Markdown and LaTeX tables.")
+def show(
+    study: str,
+    store: str,
+    as_json: bool,
+    seeds: str | None,
+    split: str | None,
+    roles: bool,
+    metric: str | None,
+    lines: bool,
+    cite: bool,
+) -> int:
+    """Show a study: a summary of every score over its runs, and how the main one is distributed."""
     from rich.console import Console
 
-    from seedbed.report import terminal, text
-    from seedbed.store import recall
+    from seedbed.report import citing, terminal, text
 
-    loaded = load_study(study, store, seeds, split)
+    whole = load_study(study, store, seeds, split)
+    loaded = of_one_kind(whole, roles=roles)
+    score = loaded.check_score(metric)
+    summaries = text.summaries_of(loaded, None if metric is None else [score])
     if as_json:
-        print(json.dumps(text.as_json(loaded), indent=1))
+        print(json.dumps(text.as_json(loaded, summaries), indent=1))
+        return DONE
+    if cite:
+        if score not in summaries:
+            raise InputError(f"{study} has nothing to cite: all its runs have failed")
+        cited = (loaded, score, summaries[score])
+        print("\n".join([citing.sentence(*cited), "", *citing.markdown(*cited), "", *citing.latex(*cited)]))
         return DONE
     if lines:
         for run in loaded.runs:
@@ -74,18 +99,36 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
         print()
     identity = loaded.identity
     console = Console()
-    console.print(
-        f"{identity.name}: {text.counted(len(loaded), 'run')} by the {identity.engine} engine on {identity.device}",
-        highlight=False,
-        markup=False,
-        style="bold",
-        soft_wrap=True,
-    )
-    terminal.summary(loaded, console)
-    for environment in loaded.environments:
-        if (found := recall(study, environment, store)) is not None:
-            console.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
+    described = f"{text.counted(len(loaded), 'run')} by the {identity.engine} engine on {identity.device}"
+    terminal.paragraph(f"{identity.name}: {described}", console, style="bold")
+    terminal.summary(loaded, console, summaries, score=score, bars=True)
+    if others := [name for name, summary in summaries.items() if name != score and summary.notes]:
+        terminal.paragraph(f"Notes on {', '.join(others)}: --metric shows them.", console, style="dim")
+    if len(loaded) < len(whole):
+        other = "--roles shows them, and seedbed decompose takes them apart" if not roles else "without --roles"
+        kind = "with a seed for each role" if not roles else "with plain seeds"
+        terminal.paragraph(f"{len(whole) - len(loaded)} more runs {kind} are apart: {other}.", console, style="dim")
+    print_verifications(loaded, store, console)
     return DONE
+
+
+def of_one_kind(study: Study, *, roles: bool = False) -> Study:
+    """The runs with plain seeds, where there are such; or, asked for, those with a seed for each role. Together they
+    would be no sample of anything."""
+    chosen = study.by_roles if roles else study.plain if study.plain.runs else study
+    if roles and not chosen.runs:
+        raise InputError(f"{study.name} has no run with a seed for each role")
+    return chosen
+
+
+def print_verifications(study: Study, store: str, console: Console) -> None:
+    """Print how far a fast engine's runs lie from the reference engine's, where that is stored."""
+    from seedbed.report import terminal
+    from seedbed.store import recall
+
+    for environment in study.environments:
+        if (found := recall(study.name, environment, store)) is not None:
+            terminal.paragraph(found.line, console, style="dim")
 
 
 @click.command()
@@ -115,7 +158,6 @@ def _agreed(question: str) -> bool:
 
 def load_study(name: str, store: str, seeds: str | None, split: str | None) -> Study:
     """A stored study, of these seeds and splits alone; an InputError where it has none of them."""
-    from seedbed.errors import InputError
     from seedbed.store import load
 
     study = load(name, store).filter(seeds, split)

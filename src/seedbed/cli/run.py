@@ -97,7 +97,7 @@ def run(
             watcher.said(_roles_line(init, order, noise, split))
         study = runner.run(experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options)
     if as_json:
-        json.dump(text.as_json(study), sys.stdout, indent=1)
+        json.dump(text.as_json(study, text.summaries_of(study)), sys.stdout, indent=1)
         print()
     else:
         if lines if lines is not None else len(study) <= LINES_SHOWN:
@@ -105,7 +105,7 @@ def run(
                 print(text.run_line(study, each))
         if not quiet:
             print()
-            terminal.summary(study, Console())
+            terminal.summary(study, Console(), text.summaries_of(study))
     sys.stdout.flush()  # the results are there before verification takes its time
     if not no_verify:
         with redirect_stdout(sys.stderr):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from seedbed.records import RunResult, Status
-from seedbed.report import text
+from seedbed.report import histogram, text, wording
+from seedbed.stats import Summary
 from seedbed.study import Study
 
 GAP = "  "  # between two columns
@@ -53,19 +56,57 @@ def _padded(text: str, cells: int, *, to_the_left: bool) -> str:
     return text + space if to_the_left else space + text
 
 
-def summary(study: Study, console: Console) -> None:
-    """Print the summary of a study."""
-    if study.count(Status.FAILED) < len(study):
-        rows = text.summary_rows(study)
+def summary(
+    study: Study, console: Console, summaries: Mapping[str, Summary], *, score: str | None = None, bars: bool = False
+) -> None:
+    """Print a study's scores: the answer in a sentence, a table, and what must be known of the numbers.
+
+    Args:
+        summaries: of the scores to be shown.
+        score: the one to begin with; the primary one where not given.
+        bars: its histogram too.
+    """
+    if summaries:
+        score = score or study.identity.primary
+        paragraph(wording.headline(study, score, summaries[score]), console)
+        rows = text.summary_rows(study, summaries)
         lines = [text.SUMMARY_COLUMNS, *rows]
+        print(file=console.file)
         if console.is_terminal and width(lines, range(len(text.SUMMARY_COLUMNS))) > console.width:
             table(text.SUMMARY_COLUMNS, [text.without_seeds(row) for row in rows], console, spare=("median",))
-            for note in text.extreme_notes(study):
-                console.print(note, style="dim", highlight=False, markup=False)
+            for note in text.extreme_notes(study, summaries):
+                paragraph(note, console, style="dim")
         else:
             table(text.SUMMARY_COLUMNS, rows, console)
-    for note in text.summary_notes(study):
-        console.print(note, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
+        if bars:
+            print(f"\n{score}, {text.counted(summaries[score].n, 'run')}:", file=console.file)
+            chart(study[score], console)
+        print(file=console.file)
+    for note in text.summary_notes(study, summaries, score):
+        paragraph(note, console, style="dim")
+
+
+def paragraph(words: str, console: Console, style: str = "") -> None:
+    """Print words: wrapped on a terminal, one line in a pipe; brackets are no markup."""
+    console.print(words, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def facts(rows: Sequence[tuple[str, str]], console: Console) -> None:
+    """Print label and text, a line each: aligned on a terminal, tab-separated in a pipe."""
+    longest = max((cell_len(label) for label, _ in rows), default=0)
+    for label, words in rows:
+        if console.is_terminal:
+            line = Text(GAP.join([label + " " * (longest - cell_len(label)), words]))
+            console.print(line, soft_wrap=True)
+        else:
+            print(f"{label}\t{words}", file=console.file)
+
+
+def chart(values: NDArray[np.float64], console: Console) -> None:
+    """Print a histogram of values in characters that the output can hold."""
+    encoding = getattr(console.file, "encoding", None) or "ascii"
+    for line in histogram.lines(values, min(console.width, 78), unicode=encoding.lower().startswith("utf")):
+        print(line, file=console.file)
 
 
 class ProgressWatcher:

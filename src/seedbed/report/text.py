@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from seedbed.records import Status
+from seedbed.report import wording
+from seedbed.report.rounding import plain, with_interval
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
 from seedbed.study import StoredRun, Study
 
 SEEDS_SHOWN = 3  # of runs that share the least or greatest value
+
+
+def summaries_of(study: Study, scores: Iterable[str] | None = None, confidence: float = 0.95) -> dict[str, Summary]:
+    """Score to its summary, of these scores or all; none where every run has failed."""
+    if study.count(Status.FAILED) == len(study):
+        return {}
+    return {score: study.summary(score, confidence) for score in (study.scores if scores is None else scores)}
 
 
 def run_line(study: Study, run: StoredRun) -> str:
@@ -40,16 +49,9 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def number(value: float) -> str:
-    """A statistic with four decimals; more where it is small."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
-
-
 def extreme(value: float, where: tuple[Assignment, ...]) -> str:
     """A least or greatest value with the seeds that reach it."""
-    return f"{number(value)} ({reached_by(where)})" if where else "-"
+    return f"{plain(value)} ({reached_by(where)})" if where else "-"
 
 
 def reached_by(where: tuple[Assignment, ...]) -> str:
@@ -64,32 +66,29 @@ def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(cell.partition(" (")[0] for cell in row)
 
 
-def extreme_notes(study: Study) -> list[str]:
+def extreme_notes(study: Study, scores: Iterable[str]) -> list[str]:
     """A line for each score: the seeds that reach its least and greatest value."""
     return [
         f"{score}: min by {reached_by(least)}; max by {reached_by(greatest)}"
-        for score in study.scores
+        for score in scores
         for least, greatest in [study.extremes(score)]
         if least
     ]
 
 
-def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]]:
-    """A row for each score: name, mean, interval, sd, median, minimum and maximum with their seeds."""
+def summary_rows(study: Study, summaries: Mapping[str, Summary]) -> list[tuple[str, ...]]:
+    """A row for each score: name, mean, interval, sd, median, minimum and maximum with their seeds.
+
+    Mean and sd have two significant digits of half their interval's width.
+    """
     rows: list[tuple[str, ...]] = []
-    for score in study.scores:
-        s = study.summary(score, confidence)
+    for score, s in summaries.items():
         least, greatest = study.extremes(score)
+        unit = wording.unit_of(study, score)
+        mean, interval = with_interval(s.mean, unit.within(s.mean_low), unit.within(s.mean_high))
+        sd, _ = with_interval(s.sd, s.sd_low, s.sd_high)
         rows.append(
-            (
-                score,
-                number(s.mean),
-                f"{number(s.mean_low)} to {number(s.mean_high)}" if s.n > 1 else "-",
-                number(s.sd),
-                number(s.median),
-                extreme(s.minimum, least),
-                extreme(s.maximum, greatest),
-            )
+            (score, mean, interval, sd, plain(s.median), extreme(s.minimum, least), extreme(s.maximum, greatest))
         )
     return rows
 
@@ -97,8 +96,10 @@ def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]
 SUMMARY_COLUMNS = ("score", "mean", "95 % CI of the mean", "sd", "median", "min", "max")
 
 
-def summary_notes(study: Study) -> list[str]:
-    """What must be said beside the numbers: how many runs, how they ended, what was varied and what was not."""
+def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | None = None) -> list[str]:
+    """What must be said beside the numbers: how many runs, how they ended, what was varied and what was not; and what
+    the values of ``score``, or of the study's primary score, ask to be noted."""
+    score = score or study.identity.primary
     diverged, failed, mixed = (
         study.count(Status.DIVERGED),
         study.count(Status.FAILED),
@@ -114,15 +115,31 @@ def summary_notes(study: Study) -> list[str]:
         ended.append(f"{mixed} of another environment")
     undefined = [
         f"{score} is NaN or infinite in {counted(missing, 'converged run')}, and left out there."
-        for score in study.scores
+        for score in summaries
         if (missing := int((~np.isfinite(study[score])).sum()) - diverged - failed)
     ]
+    method = "Student's t over seeds" if study.design.kind == "independent" else "those of crossed random effects"
+    intervals = [f"Intervals of means are {method}; they say nothing of other data."] if summaries else []
     return [
         "; ".join(ended) + ".",
         *undefined,
-        f"Varied: {varied(study)}. Fixed: data, hyperparameters, threads a run ({study.identity.threads}). "
-        f"Intervals are Student's t over seeds; they say nothing of other data.",
+        *(score_notes(study, score, summaries[score]) if score in summaries else ()),
+        " ".join([f"Varied: {varied(study)}. Fixed: {fixed(study)}.", *intervals]),
     ]
+
+
+def score_notes(study: Study, score: str, summary: Summary) -> list[str]:
+    """What a score's own values ask to be noted."""
+    notes = [f"{note}." for note in summary.notes]
+    ends = [summary.mean_low, summary.mean_high, summary.next_low, summary.next_high]
+    if wording.unit_of(study, score).sign and any(end < 0 or end > 1 for end in ends):
+        notes.append("an interval is cut at what a share can be: it supposes normal scores, and reached beyond.")
+    return [f"{score}: {note}" for note in notes]
+
+
+def fixed(study: Study) -> str:
+    """What all runs had in common."""
+    return f"data, hyperparameters, threads a run ({study.identity.threads})"
 
 
 def varied(study: Study) -> str:
@@ -139,7 +156,7 @@ def varied(study: Study) -> str:
     return ", ".join(parts)
 
 
-def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
+def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """A study as JSON values: identity, environments, a summary of each score, every run. NaN and infinities are
     null, since JSON has none."""
     identity = study.identity
@@ -158,15 +175,14 @@ def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
             for key, each in study.environments.items()
         },
         "n_failed": study.count(Status.FAILED),
-        "summary": {score: _summary_json(study, score, confidence) for score in study.scores},
+        "summary": {score: _summary_json(study, score, summaries.get(score)) for score in study.scores},
         "runs": [json_value(row) for row in study.rows()],
     }
 
 
-def _summary_json(study: Study, score: str, confidence: float) -> dict[str, Any] | None:
-    if study.count(Status.FAILED) == len(study):
+def _summary_json(study: Study, score: str, summary: Summary | None) -> dict[str, Any] | None:
+    if summary is None:
         return None
-    summary: Summary = study.summary(score, confidence)
     least, greatest = study.extremes(score)
     return {
         **json_value(dataclasses.asdict(summary)),

@@ -11,6 +11,7 @@ from seedbed.stats.components import (
     one_way,
     variance_components,
 )
+from seedbed.stats.crossed import crossed_mean_interval
 from seedbed.stats.examples import (
     TestSetLuck,
     disagreement,
@@ -57,6 +58,7 @@ __all__ = [
     "best_seed_holdout",
     "compare",
     "compare_many",
+    "crossed_mean_interval",
     "difference_sequence",
     "disagreement",
     "ensemble_gain",

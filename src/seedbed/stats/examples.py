@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from seedbed.errors import InputError
 from seedbed.stats.checks import generator, probability, real_array
 from seedbed.stats.interval import SEEDS, SEEDS_AND_EXAMPLES, Interval, Scope
 from seedbed.stats.one_sample import RESAMPLES, student_t
+from seedbed.stats.squares import Square
+from seedbed.stats.variance_intervals import sum_ends
 
 TRAINING_ROWS = Scope(("seeds",), ("the rows that the runs were trained on", "hyperparameters"))
 FEW = 5  # runs below which the t interval covers less than it says where runs differ much: with 2, 89 % for 95
@@ -77,8 +78,13 @@ def test_set_luck(
     is the variance of that example: the finite part, which is to be taken out, comes back in. Over resamples the
     estimate averages to the observed variance itself.
 
+    Runs of a crossed design, [init, order, examples], share seeds. Each variance is then that of two runs which share
+    neither: the mean, over all pairs of such runs, of half their squared difference, as in ``isolate``, which keeps the
+    estimate unbiased; the interval of the observed one is modified large sample, as there.
+
     Args:
-        correct: [runs, examples], 0 or 1, or any score of an example whose mean is the run's score.
+        correct: [runs, examples], 0 or 1, or any score of an example whose mean is the run's score; or [init, order,
+            examples] of a crossed design.
         confidence: of the interval.
         held_out: that no run was trained on these examples. Training rows are no draw from where new examples come
             from; with False the result is labelled as one of training rows, in its notes and its scope.
@@ -86,36 +92,53 @@ def test_set_luck(
     Raises:
         InputError: fewer than 2 runs or 2 examples, another number of dimensions, or what is no finite number.
     """
-    scores, confidence = _scores(correct, "correct"), probability(confidence)
+    scores, confidence = _scores(correct, "correct", crossed=True), probability(confidence)
     if not isinstance(held_out, bool | np.bool_):
         raise InputError(f"held_out must be True or False, got {held_out!r}")
-    runs, n = scores.shape
-    means = scores.mean(axis=1)
-    observed = 0.0 if np.ptp(means) <= _SAME * _largest(scores) else float(means.var(ddof=1))
+    *levels, n = scores.shape
+    means = scores.mean(axis=-1)
+    terms = [] if np.ptp(means) <= _SAME * _largest(scores) else [
+        (weight, Square(float(square[0]), degrees)) for weight, square, degrees in _spread(means[..., None])
+    ]  # fmt: skip
+    observed = sum(weight * square.value for weight, square in terms)
     # A column of equal values has a variance of 0, where numpy's mean of them may be off by a rounding.
-    within = float(np.where(np.ptp(scores, axis=0) == 0, 0.0, scores.var(axis=0, ddof=1)).sum()) / n**2
+    flat = np.ptp(scores.reshape(-1, n), axis=0) == 0
+    of_examples = sum(weight * square for weight, square, _ in _spread(scores))
+    within = float(np.where(flat, 0.0, of_examples).sum()) / n**2
     performance = n / (n - 1) * (observed - within)
     if abs(performance) <= _CANCELLED * (observed + within):
         performance = 0.0
     finite = observed - performance
-    low = high = None
-    if observed > 0:
-        low, high = (
-            observed * (runs - 1) / (2 * float(special.gammaincinv((runs - 1) / 2, p))) - finite
-            for p in ((1 + confidence) / 2, (1 - confidence) / 2)
-        )
+    ends = sum_ends(terms, confidence) if terms else None
+    low, high = (None, None) if ends is None else (ends[0] - finite, ends[1] - finite)
     return TestSetLuck(
         observed_variance=observed,
         performance_variance=performance,
         finite_test_set_variance=finite,
         low=low,
         high=high,
-        n_runs=runs,
+        n_runs=math.prod(levels),
         n_examples=n,
         confidence=confidence,
         notes=_luck_notes(performance, within, low, high, bool(held_out)),
         scope=SEEDS if held_out else TRAINING_ROWS,
     )
+
+
+def _spread(x: NDArray[np.float64]) -> list[tuple[float, NDArray[np.float64], int]]:
+    """The variance of each example [..., examples] over runs that share no seed, as weighted mean squares: weight, mean
+    squares [examples], degrees of freedom."""
+    if x.ndim == 2:
+        return [(1.0, x.var(axis=0, ddof=1), len(x) - 1)]
+    a, b, _ = x.shape
+    init, order = x.mean(axis=1), x.mean(axis=0)
+    rest = x - init[:, None] - order + x.mean(axis=(0, 1))
+    both = (rest**2).sum(axis=(0, 1)) / ((a - 1) * (b - 1))
+    return [
+        (1 / b, b * init.var(axis=0, ddof=1), a - 1),
+        (1 / a, a * order.var(axis=0, ddof=1), b - 1),
+        (max(0.0, 1 - 1 / a - 1 / b), both, (a - 1) * (b - 1)),
+    ]
 
 
 test_set_luck.__test__ = False  # type: ignore[attr-defined]  # nor is this function a test
@@ -336,14 +359,18 @@ def _enough(found: NDArray[Any], name: str) -> None:
             raise InputError(f"{name} must hold at least 2 {what} (axis {axis}), got the shape {found.shape}")
 
 
-def _scores(x: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Finite scores [runs, examples]."""
+def _scores(x: ArrayLike, name: str, *, crossed: bool = False) -> NDArray[np.float64]:
+    """Finite scores [runs, examples]; where ``crossed``, [init, order, examples] too."""
     found = real_array(x, name).astype(np.float64)
-    if found.ndim != 2:
-        raise InputError(f"{name} must have the shape [runs, examples], got {found.shape}")
-    _enough(found, name)
+    if found.ndim != 2 and not (crossed and found.ndim == 3):
+        expected = "[runs, examples]" + (" or [init, order, examples]" if crossed else "")
+        raise InputError(f"{name} must have the shape {expected}, got {found.shape}")
+    if found.ndim == 3 and min(found.shape) < 2:
+        raise InputError(f"{name} must hold at least 2 inits, orders and examples, got the shape {found.shape}")
+    if found.ndim == 2:
+        _enough(found, name)
     if not np.isfinite(found).all():
-        broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        broken = np.flatnonzero(~np.isfinite(found).reshape(-1, found.shape[-1]).all(axis=1))
         raise InputError(
             f"{name} holds NaN or infinite scores in {len(broken)} runs, the first is {broken[0]}: a mean over "
             f"examples cannot hold them; leave out runs that diverged"

@@ -17,6 +17,7 @@ from seedbed.stats.proportions import share_interval
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 FEW = 5  # runs below which a summary says that they are few
+TOLD_ERROR = 0.005  # of coverage at one end of the mean's interval, by skewness; smaller ones go without a note
 LEAST_FOR_MODES = 50  # runs from which several modes can be told from chance
 
 
@@ -112,7 +113,7 @@ def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
         next_low=_or_nan(following.low),
         next_high=_or_nan(following.high),
         next_method=following.method,
-        notes=_notes(finite, len(given) - n, heavy),
+        notes=_notes(finite, len(given) - n, heavy, confidence),
     )
 
 
@@ -148,7 +149,7 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _notes(x: NDArray[np.float64], diverged: int, heavy: bool) -> tuple[str, ...]:
+def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float) -> tuple[str, ...]:
     notes, n = [], len(x)
     if diverged:
         notes.append(f"{diverged} of {n + diverged} runs diverged: every mean is of converged runs")
@@ -158,8 +159,11 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool) -> tuple[str, ...
     if n > 1 and np.ptp(x) == 0:
         notes.append("all values are equal")
         return tuple(notes)
-    if shape.is_skewed(x):
-        text = "the values are skewed, so that an end of the mean's interval may be off"
+    if shape.is_skewed(x) and (error := shape.one_sided_error(x, confidence)) > TOLD_ERROR:
+        text = (
+            f"the values are skewed ({shape.skewness(x):.1f}): each end of the mean's interval may cover "
+            f"{error * 100:.1f} points more or less than it says"
+        )
         notes.append(text + (": mean_interval with method bca allows for it" if n >= LEAST_FOR_BCA else ""))
     if heavy:
         notes.append("tails are heavier than a normal distribution's: the interval of the sd is Bonett's")

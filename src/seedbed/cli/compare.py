@@ -1,0 +1,102 @@
+"""seedbed compare."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from seedbed.cli import DONE
+from seedbed.cli.read import json_option, load_study, metric_option, store_option
+from seedbed.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from seedbed.study import Study
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="STUDY STUDY ...")
+@store_option
+@json_option
+@metric_option
+@click.option("-s", "--seeds", help="Only these plain seeds.")
+@click.option("--split", help="Only these split seeds.")
+@click.option("--paired/--unpaired", default=None, help="Pair runs of the same seed (default: where seeds are shared).")
+@click.option("--margin", type=float, help="A difference that would not matter, stated before looking: tests for "
+              "equivalence within it.")  # fmt: skip
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of intervals; of several jointly.")
+def compare(
+    names: tuple[str, ...],
+    store: str,
+    as_json: bool,
+    metric: str | None,
+    seeds: str | None,
+    split: str | None,
+    paired: bool | None,
+    margin: float | None,
+    confidence: float,
+) -> int:
+    """Compare studies: the difference of their means, and what these seeds support of it.
+
+    Runs of the same seed are paired where studies share seeds. Of three or more studies all pairs are compared, with
+    p-values and intervals that allow for there being several.
+    """
+    from rich.console import Console
+
+    studies = [load_study(name, store, seeds, split) for name in names]
+    if len(studies) < 2:
+        raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
+    compare_studies(studies, metric, paired, margin, confidence, as_json, Console())
+    return DONE
+
+
+def compare_studies(
+    studies: list[Study],
+    metric: str | None,
+    paired: bool | None,
+    margin: float | None,
+    confidence: float,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Compare these studies and print what was found."""
+    import dataclasses
+
+    from seedbed import comparing
+    from seedbed.report import comparison, terminal, text, wording
+
+    score = studies[0].check_score(metric)
+    names = comparing.names_of(studies)
+    if len(studies) == 2:
+        found = comparing.compare(*studies, metric=score, paired=paired, confidence=confidence, margin=margin)
+        if as_json:
+            values = {"a": names[0], "b": names[1], "metric": score, "better": found.better}
+            print(json.dumps({**values, **text.json_value(dataclasses.asdict(found))}, indent=1))
+            return
+        terminal.paragraph(comparison.heading(names, score, found), console, style="bold")
+        terminal.paragraph(f"{comparison.verdict(names, found)}.", console)
+        print(file=console.file)
+        terminal.facts(comparison.rows(names, found), console)
+        notes, scope = list(found.notes), found.scope
+    else:
+        several = comparing.compare_many(studies, metric=score, paired=paired, confidence=confidence, margin=margin)
+        if as_json:
+            print(json.dumps(comparison.pairs_json(score, several), indent=1))
+            return
+        way = "larger" if studies[0].larger_is_better(score) else "smaller"
+        kind = "runs of the same seed paired" if next(iter(several.pairs.values())).paired else "runs not paired"
+        line = f"{len(names)} studies, all pairs: {score} ({way} is better), {kind}"
+        terminal.paragraph(line, console, style="bold")
+        print(file=console.file)
+        terminal.table(comparison.COLUMNS, comparison.pair_rows(several), console, spare=("a run beats one",))
+        notes, scope = comparison.pair_notes(several), several.scope
+        notes.append(
+            f"Intervals hold jointly at {confidence * 100:g} % ({several.intervals}); p-values are "
+            f"{several.adjustment}'s, to be held against {1 - confidence:.3g}"
+        )
+    print(file=console.file)
+    for note in [*notes, f"Intervals are {wording.over(scope)}; fixed: {', '.join(scope.fixed)}"]:
+        terminal.paragraph(f"{note}.", console, style="dim")

@@ -1,0 +1,181 @@
+"""Studies beside each other: the statistics of ``seedbed.stats`` on runs that are paired by their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from seedbed import stats
+from seedbed.errors import InputError
+from seedbed.records import Status
+from seedbed.stats import Comparison, Comparisons
+from seedbed.study import Study
+
+LEAST_SHARED = 2  # seeds below which nothing can be paired
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What is compared, lined up: of paired studies the i-th score of each is of one seed."""
+
+    of: Mapping[str, NDArray[np.float64]]
+    paired: bool
+    dropped: int  # runs whose seed not all studies have
+    notes: tuple[str, ...]
+    scope: stats.Scope
+    larger_is_better: bool
+
+
+def compare(
+    a: Study,
+    b: Study,
+    *,
+    metric: str | None = None,
+    paired: bool | None = None,
+    confidence: float = 0.95,
+    margin: float | None = None,
+    rng: Generator | int | None = None,
+) -> Comparison:
+    """Compare a score of two studies; see `stats.compare`.
+
+    Where they share seeds, runs of the same seed are paired, and runs whose seed one of them lacks are dropped and
+    counted, beside those that diverged, or whose partner did. Which way is better is the metric's.
+
+    Args:
+        metric: a score's name, such as ``test/accuracy``; the primary score of ``a`` where not given.
+        paired: False compares all runs of both without pairing; True asks for pairs; None pairs where seeds are shared.
+        margin: the difference below which they count as equivalent, stated before looking.
+
+    Raises:
+        InputError: a study lacks the score; nothing is left to compare; runs of a study share seeds with each other;
+            pairs were asked for and there are none.
+    """
+    names = names_of((a, b))
+    scores = _line_up(dict(zip(names, (a, b), strict=True)), metric, paired)
+    first, second = scores.of.values()
+    found = stats.compare(
+        first, second, scores.paired, confidence, margin, larger_is_better=scores.larger_is_better, rng=rng
+    )
+    return replace(
+        found, dropped=found.dropped + scores.dropped, notes=(*scores.notes, *found.notes), scope=scores.scope
+    )
+
+
+def compare_many(
+    studies: Sequence[Study],
+    *,
+    metric: str | None = None,
+    paired: bool | None = None,
+    confidence: float = 0.95,
+    margin: float | None = None,
+    rng: Generator | int | None = None,
+) -> Comparisons:
+    """Compare every two of several studies, adjusted for their number; see `stats.compare_many` and `compare`.
+
+    Paired, all studies are compared on the seeds that all of them share. Another score than the first study's primary
+    one is marked as exploratory.
+    """
+    names = names_of(studies)
+    if len(names) < 2:
+        raise InputError(f"a comparison needs at least two studies, got {len(names)}")
+    scores = _line_up(dict(zip(names, studies, strict=True)), metric, paired)
+    found = stats.compare_many(
+        scores.of,
+        scores.paired,
+        confidence,
+        scores.larger_is_better,
+        primary=studies[0].check_score(metric) == studies[0].identity.primary,
+        margin=margin,
+        rng=rng,
+    )
+    dropped = (f"{scores.dropped} runs are left out: not all studies have their seeds",) if scores.dropped else ()
+    return replace(found, notes=(*scores.notes, *dropped, *found.notes), scope=scores.scope)
+
+
+def names_of(studies: Sequence[Study]) -> tuple[str, ...]:
+    """The studies' names, told apart where two are of one name (of two stores, or of one study's parts)."""
+    names: list[str] = []
+    for each in studies:
+        if not isinstance(each, Study):
+            raise InputError(f"compare takes studies, got {type(each).__name__}; for arrays there is stats.compare")
+        count = sum(name == each.name or name.startswith(f"{each.name} (") for name in names)
+        names.append(each.name if not count else f"{each.name} ({count + 1})")
+    return tuple(names)
+
+
+def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | None) -> _Scores:
+    """Scores of these studies, paired where they can be, and what is to be known of the pairing."""
+    first = next(iter(studies.values()))
+    score = first.check_score(metric)
+    chosen = {name: _runs_to_compare(study, score) for name, study in studies.items()}
+    directions = {study.larger_is_better(score) for study in chosen.values()}
+    if len(directions) > 1:
+        raise InputError(f"the studies do not agree whether a larger {score} is better")
+    keys = [[run.assignment.key for run in study.runs] for study in chosen.values()]
+    shared = set(keys[0]).intersection(*keys[1:])
+    if paired and len(shared) < LEAST_SHARED:
+        raise InputError(
+            f"{' and '.join(chosen)} share {len(shared)} seeds: at least {LEAST_SHARED} are needed to pair"
+        )
+    pairing = paired if paired is not None else len(shared) >= LEAST_SHARED
+    notes = list(_example_notes(list(chosen.values()), score))
+    dropped, total = 0, sum(map(len, keys))
+    if pairing:
+        dropped = total - len(shared) * len(keys)
+        if dropped:
+            notes.append(f"paired on the {len(shared)} seeds that are shared; {dropped} other runs are dropped")
+        chosen = {
+            name: replace(study, runs=tuple(run for run in study.runs if run.assignment.key in shared))
+            for name, study in chosen.items()
+        }
+        order = [run.assignment.key for run in next(iter(chosen.values())).runs]
+        arrays = {}
+        for name, study in chosen.items():
+            values = dict(zip((run.assignment.key for run in study.runs), study[score], strict=True))
+            arrays[name] = np.array([values[key] for key in order])
+    else:
+        arrays = {name: study[score] for name, study in chosen.items()}
+        if paired is None:
+            notes.append("no seeds are shared: runs are compared without pairing")
+    scopes = [study.scope for study in chosen.values()]
+    scope = stats.Scope(
+        tuple(dict.fromkeys(word for each in scopes for word in each.resampled)),
+        tuple(word for word in scopes[0].fixed if all(word in each.fixed for each in scopes)),
+    )
+    return _Scores(arrays, pairing, dropped, tuple(notes), scope, directions.pop())
+
+
+def _runs_to_compare(study: Study, score: str) -> Study:
+    """Runs that ended and share no seed among themselves; the plain ones where there are such."""
+    study.check_score(score)
+    ended = replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
+    chosen = ended.plain if ended.plain.runs else ended
+    if not chosen.runs:
+        raise InputError(f"{study.name} has no run to compare")
+    if chosen.design.kind != "independent":
+        raise InputError(
+            f"runs of {study.name} share seeds ({chosen.design.words}), and a test of them would count them as "
+            f"independent: compare plain seeds, or select runs that share none"
+        )
+    return chosen
+
+
+def _example_notes(studies: Sequence[Study], score: str) -> tuple[str, ...]:
+    """A note where the studies were not evaluated on the same examples."""
+    name = score.partition("/")[0]
+    found = []
+    for study in studies:
+        split = study.runs[0].assignment.split
+        sets = [each for each in study.archive.evaluation_sets(study.name, split) if each.name == name]
+        found.append(sets[0] if sets else None)
+    first = found[0]
+    for other in found[1:]:
+        if first is not None and other is not None and not np.array_equal(first.targets, other.targets):
+            return (
+                "the studies were evaluated on different examples: what differs between those is in the difference",
+            )
+    return ()

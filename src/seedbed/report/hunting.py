@@ -1,0 +1,93 @@
+"""What choosing the best of several seeds gains, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from seedbed.errors import InputError
+from seedbed.report import decomposition
+from seedbed.report.rounding import plain, with_interval
+from seedbed.report.text import reached_by
+from seedbed.seeds import Assignment
+from seedbed.stats import Holdout, Interval, Luck, Summary
+from seedbed.study import Study
+
+SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What the best of so many seeds reaches.
+
+    Attributes:
+        summary: of all runs.
+        best_of: number of seeds to the score of the best of them, on average.
+        best: the seeds of the best run there is, or of several that are equal.
+        luck: how unusual it is.
+        holdout: what its lead is worth on other examples; None where no predicted classes are stored.
+        trained_on: whether those are rows that the runs were trained on.
+    """
+
+    summary: Summary
+    best_of: dict[int, Interval]
+    best: tuple[Assignment, ...]
+    luck: Luck
+    holdout: Holdout | None
+    trained_on: bool
+
+
+def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
+    """What is known of choosing among a study's seeds: for ``k``, or for a range of numbers.
+
+    Raises:
+        InputError: k is larger than the number of converged runs, or runs share seeds.
+    """
+    summary = study.summary(score, confidence)
+    if summary.n == 0:
+        raise InputError(f"{study.name} has no converged run to choose from")
+    numbers = [k] if k is not None else [each for each in SHOWN if each <= summary.n]
+    best_of = {number: study.expected_best(number, score, confidence) for number in numbers}
+    least, greatest = study.extremes(score)
+    best = greatest if study.larger_is_better(score) else least
+    holdout, trained_on = None, False
+    name = score.partition("/")[0]
+    if summary.n > 1 and decomposition.is_accuracy(study, score):
+        described = study.evaluation_set(name, study.assignments[0].split)
+        if described.examples >= 4:
+            holdout, trained_on = study.best_seed_holdout(name, confidence=confidence), not described.held_out
+    return Hunt(summary, best_of, best, study.luck_of(best[0], score), holdout, trained_on)
+
+
+COLUMNS = ("best of", "score on average", "95 % CI", "above the mean")
+
+
+def rows(found: Hunt) -> list[tuple[str, ...]]:
+    """A row for each number of seeds."""
+    result: list[tuple[str, ...]] = []
+    for number, interval in found.best_of.items():
+        value, ends = with_interval(interval.estimate, interval.low, interval.high)
+        above = interval.estimate - found.summary.mean
+        result.append((str(number), value, ends, "0" if number == 1 else f"{above:+.4f}"))
+    return result
+
+
+def notes(found: Hunt) -> list[str]:
+    """What to know of it."""
+    told: list[str] = []
+    if missing := [number for number, interval in found.best_of.items() if interval.low is None]:
+        told.append(f"No interval for the best of {', '.join(map(str, missing))}: it needs 20 runs for each of the k.")
+    if found.summary.n in found.best_of and found.summary.n > 1:
+        told.append(f"The best of {found.summary.n} is the best of all runs there are: it says nothing of other seeds.")
+    return told
+
+
+def best_line(found: Hunt, way: str) -> str:
+    """The best run there is, and how unusual it is."""
+    luck = found.luck
+    mean, _ = with_interval(found.summary.mean, found.summary.mean_low, found.summary.mean_high)
+    far = "" if not math.isfinite(luck.deviations) else f", {luck.deviations:.1f} sd from the mean of the others"
+    among = found.summary.n
+    good = round(luck.share_as_good * among)
+    best = f"{plain(luck.score)} by {reached_by(found.best)}{far}; {good} of {among} are as good"
+    return f"Mean of a single seed: {mean}. Best run ({way}): {best}."

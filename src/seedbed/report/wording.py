@@ -1,0 +1,119 @@
+"""A study's scores in sentences: what was measured, over what, and what that does not cover."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from seedbed.report.rounding import decimals, half_of, shown
+from seedbed.stats import Scope, Summary
+from seedbed.study import Study
+
+_SETS = {"train": "training", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+_SHARES = re.compile(r"(^|[_.-])(accuracy|acc|top_?[15]|error_rate|precision|recall|f1)($|[_.-])")
+SENTENCE_DIGITS = 1  # of half an interval's width, in a sentence
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a score's values are written: as they are, or in percent."""
+
+    factor: float
+    sign: str
+
+    def number(self, value: float, places: int) -> str:
+        """A value of the score."""
+        return shown(value * self.factor, places)
+
+    def places(self, half_width: float, digits: int = SENTENCE_DIGITS) -> int:
+        """Decimals that an interval of this half width supports."""
+        return decimals(half_width * self.factor, digits)
+
+    def within(self, value: float) -> float:
+        """An interval's end, cut at what the score can be: no share is above 1, whatever a normal distribution says."""
+        return min(max(value, 0.0), 1.0) if self.sign else value
+
+
+def unit_of(study: Study, score: str) -> Unit:
+    """Percent for shares such as an accuracy, where all values lie between 0 and 1."""
+    values = study[score]
+    finite = values[np.isfinite(values)]
+    is_share = _SHARES.search(metric_of(score).lower()) and len(finite) and finite.min() >= 0 and finite.max() <= 1
+    return Unit(100.0, " %") if is_share else Unit(1.0, "")
+
+
+def metric_of(score: str) -> str:
+    """``accuracy`` of ``test/accuracy``."""
+    return score.partition("/")[2] or score
+
+
+def title(study: Study, score: str) -> str:
+    """``Training accuracy`` for ``train/accuracy``; a score of another evaluation set as ``Accuracy on shifted``."""
+    name, slash, metric = score.partition("/")
+    if not slash:
+        return score
+    words = metric.replace("_", " ")
+    if name in _SETS:
+        return f"{_SETS[name].capitalize()} {words}"
+    return f"{words[:1].upper()}{words[1:]} on {name}"
+
+
+def seeds(study: Study) -> str:
+    """``seeds 0 to 999``; ``20 seeds from 3 to 3407``; ``64 x 64 seeds of initial weights and order``."""
+    runs = study.assignments
+    if not all(each.is_plain for each in runs):
+        varied = study.design.varied
+        if not varied:
+            return f"one run, {runs[0].label}"
+        counts = " x ".join(str(len(found)) for found in varied.values())
+        return f"{counts} seeds of {' and '.join(_role(role) for role in varied)}"
+    numbers = sorted({each.init for each in runs})
+    splits = {each.split for each in runs}
+    more = f", {len(splits)} splits" if len(splits) > 1 else f", split {splits.pop()}" if splits != {0} else ""
+    if len(numbers) == 1:
+        return f"seed {numbers[0]}{more}"
+    whole = numbers[-1] - numbers[0] + 1 == len(numbers)
+    return (f"seeds {numbers[0]} to {numbers[-1]}" if whole else f"{len(numbers)} seeds from {numbers[0]} to "
+            f"{numbers[-1]}") + more  # fmt: skip
+
+
+def _role(role: str) -> str:
+    return {"init": "initial weights", "seed": "plain runs"}.get(role, role)
+
+
+def over(scope: Scope) -> str:
+    """``over seeds``, ``over initial weights and order``."""
+    return f"over {' and '.join(scope.resampled)}" if scope.resampled else "of these runs"
+
+
+def headline(study: Study, score: str, summary: Summary) -> str:
+    """The answer in a line or two: the mean, its interval and what that covers, and where further seeds will fall."""
+    unit = unit_of(study, score)
+    name, where = title(study, score), seeds(study)
+    if summary.n == 0:
+        return f"{name}, {where}: no run converged."
+    kind = f" {summary.of}" if summary.of else ""
+    percent = f"{summary.confidence * 100:g}"
+    half = half_of(summary.mean_low, summary.mean_high)
+    if math.isfinite(half):
+        places = unit.places(half)
+        low, high = (unit.number(unit.within(end), places) for end in (summary.mean_low, summary.mean_high))
+        mean = f"mean{kind} {unit.number(summary.mean, places)}{unit.sign}"
+        line = (
+            f"{name}, {where}, this data: {mean} ({percent} % CI {low} to {high} {over(summary.scope)}; other data not "
+            f"included)."
+        )
+    else:
+        places = 1 if unit.sign else 4
+        why = "one run: no interval" if summary.n == 1 else "no interval, see the notes"
+        if summary.n > 1 and summary.minimum == summary.maximum:
+            why = "all runs are equal: no interval"
+        line = f"{name}, {where}, this data: mean{kind} {unit.number(summary.mean, places)}{unit.sign} ({why})."
+    if math.isfinite(summary.next_low):
+        share = f"{summary.confidence * 100:g} of 100" if summary.confidence * 100 % 1 == 0 else f"{percent} %"
+        low, high = (unit.number(unit.within(end), places) for end in (summary.next_low, summary.next_high))
+        line += f" {share} seeds fall in {low} to {high}."
+    return line
