@@ -18,7 +18,7 @@ from seedbed.seeds import Assignment
 def test_what_is_packed_comes_back_in_the_fewest_bits(data: st.DataObject, count: int) -> None:
     classes = np.array(data.draw(st.lists(st.integers(0, count - 1), max_size=50)), dtype=np.int64)
     packed = pack_classes(classes, count)
-    assert np.array_equal(unpack_classes(packed, count, len(classes)), classes)
+    assert np.array_equal(unpack_classes([packed, packed], count, len(classes)), [classes, classes])
     assert len(packed) == -(-len(classes) * class_bits(count) // 8)
     assert 2 ** class_bits(count) >= count > 2 ** (class_bits(count) - 1) or count == 2
 
@@ -56,7 +56,7 @@ def test_the_first_bit_is_the_most_significant_and_shapes_are_flattened() -> Non
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_packed_classes_of_another_length_are_refused(length: int) -> None:
     with pytest.raises(InputError, match=f"^{length} bytes cannot be 5 classes of 2 bits each$"):
-        unpack_classes(bytes(length), 3, 5)
+        unpack_classes([bytes(length)], 3, 5)
 
 
 @given(st.integers(1, 2**32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -120,13 +120,18 @@ def pack_classes(classes: NDArray[Any], count: int) -> bytes:
     return np.packbits(spread.astype(np.uint8)).tobytes()
 
 
-def unpack_classes(packed: bytes, count: int, examples: int) -> NDArray[np.int64]:
-    """What ``pack_classes`` packed, [examples]."""
-    bits = class_bits(count)
-    if len(packed) != -(-examples * bits // 8):
-        raise InputError(f"{len(packed)} bytes cannot be {examples} classes of {bits} bits each")
-    spread = np.unpackbits(np.frombuffer(packed, np.uint8), count=examples * bits).reshape(examples, bits)
-    return spread.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
+def unpack_classes(packed: Sequence[bytes], count: int, examples: int) -> NDArray[np.int64]:
+    """What ``pack_classes`` packed of each of several runs, [runs, examples]."""
+    bits, size = class_bits(count), -(-examples * class_bits(count) // 8)
+    for each in packed:
+        if len(each) != size:
+            raise InputError(f"{len(each)} bytes cannot be {examples} classes of {bits} bits each")
+    rows = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), size)
+    spread = np.unpackbits(rows, axis=1, count=examples * bits).reshape(len(packed), examples, bits)
+    classes = np.zeros((len(packed), examples), np.int64)
+    for bit in range(bits):
+        classes = classes << 1 | spread[:, :, bit]
+    return classes
 
 
 def class_bits(count: int) -> int:

@@ -193,12 +193,12 @@ class Study:
             ),
         )
 
-    @property
+    @cached_property
     def plain(self) -> Study:
         """The same study, of its runs with plain seeds."""
         return replace(self, runs=tuple(run for run in self.runs if run.assignment.is_plain))
 
-    @property
+    @cached_property
     def by_roles(self) -> Study:
         """The same study, of its runs with a seed for each role."""
         return replace(self, runs=tuple(run for run in self.runs if not run.assignment.is_plain))
@@ -381,16 +381,24 @@ class Study:
         raise InputError(f"{self.name} has no evaluation set {name!r}; it has {', '.join(s.name for s in sets)}")
 
     def correct(self, evaluation_set: str) -> NDArray[np.bool_]:
-        """Whether each run was right on each example [runs, examples]; of classifications, for one split.
+        """Whether each run was right on each example [runs, examples]; of classifications, for one split. Not to be
+        written to.
 
         Raises:
             InputError: the runs predict values, or were tested on different splits.
         """
-        described = self.evaluation_set(evaluation_set, self._check_one_split())
-        if described.classes is None:
-            raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
-        right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
-        return np.asarray(right, dtype=np.bool_)
+        if evaluation_set not in self._correct:  # several statistics ask for it, and it takes longest of all to read
+            described = self.evaluation_set(evaluation_set, self._check_one_split())
+            if described.classes is None:
+                raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
+            right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
+            right.setflags(write=False)
+            self._correct[evaluation_set] = np.asarray(right, dtype=np.bool_)
+        return self._correct[evaluation_set]
+
+    @cached_property
+    def _correct(self) -> dict[str, NDArray[np.bool_]]:
+        return {}
 
     def test_set_luck(
         self, evaluation_set: str | None = None, confidence: float = 0.95, *, held_out: bool = True
@@ -472,10 +480,20 @@ class Study:
         self, k: int, score: str | None = None, confidence: float = 0.95, *, rng: Generator | int | None = None
     ) -> stats.Interval:
         """A score of the best of ``k`` seeds, on average (`stats.expected_best`)."""
+        return self.expected_bests([k], score, confidence, rng=rng)[k]
+
+    def expected_bests(
+        self,
+        ks: Sequence[int],
+        score: str | None = None,
+        confidence: float = 0.95,
+        *,
+        rng: Generator | int | None = None,
+    ) -> dict[int, stats.Interval]:
+        """A score of the best of k seeds, on average, for each k (`stats.expected_best`)."""
         chosen, score = self._independent("an expected best"), self.check_score(score)
-        return stats.expected_best(
-            chosen[score], k, confidence, larger_is_better=self.larger_is_better(score), rng=rng
-        )  # fmt: skip
+        better = self.larger_is_better(score)
+        return stats.expected_bests(chosen[score], ks, confidence, larger_is_better=better, rng=rng)
 
     def luck_of(self, seed: int | Assignment, score: str | None = None) -> stats.Luck:
         """How unusual one run's score is among the others' (`stats.luck_of`)."""
@@ -486,7 +504,7 @@ class Study:
     def _set_of(self, evaluation_set: str | None) -> str:
         return evaluation_set if evaluation_set is not None else self.identity.primary.partition("/")[0]
 
-    @property
+    @cached_property
     def done(self) -> Study:
         """The same study, of its runs that converged: the others predict nothing that means anything."""
         return replace(self, runs=tuple(run for run in self.runs if run.status is Status.DONE))

@@ -47,7 +47,7 @@ def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
     if summary.n == 0:
         raise InputError(f"{study.name} has no converged run to choose from")
     numbers = [k] if k is not None else [each for each in SHOWN if each <= summary.n]
-    best_of = {number: study.expected_best(number, score, confidence) for number in numbers}
+    best_of = study.expected_bests(numbers, score, confidence)
     least, greatest = study.extremes(score)
     best = greatest if study.larger_is_better(score) else least
     holdout, trained_on = None, False

@@ -1,6 +1,6 @@
 """Statistics on plain arrays. Knows nothing of torch, studies or files."""
 
-from seedbed.stats.best import Holdout, Luck, best_seed_holdout, expected_best, luck_of
+from seedbed.stats.best import Holdout, Luck, best_seed_holdout, expected_best, expected_bests, luck_of
 from seedbed.stats.compare import Comparison, Wins, compare
 from seedbed.stats.components import (
     Component,
@@ -63,6 +63,7 @@ __all__ = [
     "disagreement",
     "ensemble_gain",
     "expected_best",
+    "expected_bests",
     "fixed_width",
     "iqm",
     "isolate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,31 +38,65 @@ def expected_best(
     Raises:
         InputError: k is larger than the number of converged runs.
     """
-    found, k, confidence = np.sort(converged(x)), count(k, "k"), probability(confidence)
+    return expected_bests(x, [k], confidence, larger_is_better=larger_is_better, rng=rng)[count(k, "k")]
+
+
+def expected_bests(
+    x: ArrayLike,
+    ks: Sequence[int],
+    confidence: float = 0.95,
+    *,
+    larger_is_better: bool = True,
+    rng: Generator | int | None = None,
+) -> dict[int, Interval]:
+    """``expected_best`` of several numbers of seeds: each as it would be alone, all of one set of resamples.
+
+    Raises:
+        InputError: a number is larger than the number of converged runs.
+    """
+    found, numbers, confidence = np.sort(converged(x)), [count(k, "k") for k in ks], probability(confidence)
     at_least(found, 1, "an expected best")
     n = len(found)
-    if k > n:
-        raise InputError(f"the best of {k} cannot be told from {n} converged runs: k must be at most {n}")
-    ordered = found if larger_is_better else -found[::-1]
-    sign = 1.0 if larger_is_better else -1.0
-    weights = _weights(n, k)
-    estimate = sign * float(weights @ ordered)
-    name = f"best of {k}, unbiased"
-    if k == n and n > 1:
-        note = "the best of all runs there are: it describes them, and says nothing of other seeds"
-        return Interval(estimate, None, None, confidence, name, NOTHING, note)
-    if k * SEEDS_A_BEST > n:
-        note = f"an interval of the best of {k} needs {SEEDS_A_BEST * k} runs, and {n} are there"
-        return Interval(estimate, None, None, confidence, name, SEEDS, note)
-    rng = generator(rng)
+    for k in numbers:
+        if k > n:
+            raise InputError(f"the best of {k} cannot be told from {n} converged runs: k must be at most {n}")
+    ordered, sign = (found, 1.0) if larger_is_better else (-found[::-1], -1.0)
+    weights = {k: _weights(n, k) for k in numbers}
+    resampled = [k for k in weights if k * SEEDS_A_BEST <= n]
+    ends = {}
+    if resampled:
+        bests = _resampled_bests(ordered, np.stack([weights[k] for k in resampled], axis=1), generator(rng))
+        quantiles = np.sort(sign * np.quantile(bests, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0), axis=0)
+        ends = {k: (float(low), float(high)) for k, (low, high) in zip(resampled, quantiles.T, strict=True)}
+    result = {}
+    for k, weight in weights.items():
+        estimate, name = sign * float(weight @ ordered), f"best of {k}, unbiased"
+        if k in ends:
+            result[k] = Interval(estimate, *ends[k], confidence, f"{name}; percentile bootstrap", SEEDS)
+        elif k == n and n > 1:
+            note = "the best of all runs there are: it describes them, and says nothing of other seeds"
+            result[k] = Interval(estimate, None, None, confidence, name, NOTHING, note)
+        else:
+            note = f"an interval of the best of {k} needs {SEEDS_A_BEST * k} runs, and {n} are there"
+            result[k] = Interval(estimate, None, None, confidence, name, SEEDS, note)
+    return result
+
+
+def _resampled_bests(ordered: NDArray[np.float64], weights: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]:
+    """Weighted sums [resamples, ks] of resamples of the ordered values, each in order.
+
+    Sorted uniform numbers are sums of exponential ones over their total (Devroye, Non-Uniform Random Variate
+    Generation, 1986, section V.3): no resample needs sorting.
+    """
+    n = len(ordered)
     resamples = max(LEAST_RESAMPLES, min(RESAMPLES, _DRAWN // n))
     rows = max(1, _CHUNK // n)
-    bests = np.concatenate([
-        ordered[np.sort(rng.integers(0, n, (min(rows, resamples - start), n)), axis=1)] @ weights
-        for start in range(0, resamples, rows)
-    ])  # fmt: skip
-    low, high = np.sort(sign * np.quantile(bests, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    return Interval(estimate, float(low), float(high), confidence, f"{name}; percentile bootstrap", SEEDS)
+    parts = []
+    for start in range(0, resamples, rows):
+        sums = np.cumsum(rng.standard_exponential((min(rows, resamples - start), n + 1)), axis=1)
+        places = (sums[:, :-1] / sums[:, -1:] * n).astype(np.intp)
+        parts.append(ordered[np.minimum(places, n - 1)] @ weights)
+    return np.concatenate(parts)
 
 
 def _weights(n: int, k: int) -> NDArray[np.float64]:
@@ -157,13 +192,20 @@ def best_seed_holdout(
     if not np.isfinite(found).all():
         raise InputError("correct must hold numbers: leave diverged runs out")
     rng, splits, confidence = generator(rng), count(splits, "splits"), probability(confidence)
-    half = found.shape[1] // 2
+    n, half = found.shape[1], found.shape[1] // 2
     chosen_gains, judged_gains = np.empty(splits), np.empty(splits)
-    for i in range(splits):
-        order = rng.permutation(found.shape[1])
-        chosen, judged = (found[:, part].mean(axis=1) for part in (order[:half], order[half:]))
-        leaders = np.flatnonzero(chosen == chosen.max())  # of equals all, so that no order of the seeds decides
-        chosen_gains[i] = chosen.max() - chosen.mean()
-        judged_gains[i] = judged[leaders].mean() - judged.mean()
+    rows = max(1, _CHUNK // len(found))
+    for start in range(0, splits, rows):
+        count_here = min(rows, splits - start)
+        first = np.zeros((n, count_here))
+        for i in range(count_here):
+            first[rng.permutation(n)[:half], i] = 1.0
+        # Sums over both halves [runs, splits]; of 0 and 1 they are exact, so that equals are seen as equal.
+        chosen, judged = found @ first, found @ (1.0 - first)
+        leaders = chosen == chosen.max(axis=0)  # of equals all, so that no order of the seeds decides
+        here = slice(start, start + count_here)
+        chosen_gains[here] = (chosen.max(axis=0) - chosen.mean(axis=0)) / half
+        led = np.where(leaders, judged, 0.0).sum(axis=0) / leaders.sum(axis=0)
+        judged_gains[here] = (led - judged.mean(axis=0)) / (n - half)
     low, high = np.quantile(judged_gains, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Holdout(float(chosen_gains.mean()), float(judged_gains.mean()), float(low), float(high), confidence, splits)

@@ -177,10 +177,14 @@ class _StoreArchive:
         )
         with explained(self._where), self._engine.connect() as connection:
             counts = {row.split: row.classes for row in connection.execute(classes)}
-            return {
-                key: _unpacked(packed, tuple(shape), counts[Assignment.from_key(key).split])
-                for key, shape, packed in connection.execute(query)
-            }
+            alike: dict[tuple[tuple[int, ...], int | None], dict[str, bytes]] = {}
+            for key, shape, packed in connection.execute(query):
+                kind = tuple(shape), counts[Assignment.from_key(key).split]
+                alike.setdefault(kind, {})[key] = packed
+        found: dict[str, NDArray[Any]] = {}
+        for (shape, count), of_runs in alike.items():
+            found |= zip(of_runs, _unpacked(list(of_runs.values()), shape, count), strict=True)
+        return found
 
     def weights(self, study: str, key: str) -> bytes | None:
         query = self._of(study, schema.weights.c.safetensors, table=schema.weights).where(
@@ -223,7 +227,8 @@ def _reopened(where: str) -> _StoreArchive:
     return _StoreArchive(connect(where, create=False), where)
 
 
-def _unpacked(packed: bytes, shape: tuple[int, ...], classes: int | None) -> NDArray[Any]:
+def _unpacked(packed: list[bytes], shape: tuple[int, ...], classes: int | None) -> NDArray[Any]:
+    """Predictions [runs, examples, ...] of runs whose predictions are of one shape."""
     if classes is None:
-        return np.frombuffer(packed, "<f4").reshape(shape)
-    return unpack_classes(packed, classes, math.prod(shape)).reshape(shape)
+        return np.frombuffer(b"".join(packed), "<f4").reshape(len(packed), *shape)
+    return unpack_classes(packed, classes, math.prod(shape)).reshape(len(packed), *shape)
