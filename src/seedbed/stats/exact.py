@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 ENUMERATED = 2**17  # arrangements up to which all are looked at
 DRAWN = 99_999  # otherwise; with the observed one 100,000
-LEAST_DRAWN, _VALUES = 999, 2 * 10**7  # of permutations of many values; those of all permutations, unless too few
+LEAST_DRAWN, _VALUES = 999, 2 * 10**7  # arrangements of very many values; values of all arrangements, unless too few
 _BYTE = 8  # signs that one random byte flips
 _CHUNK = 2**22  # values held at once
 _TIE = 1e-12  # of the largest: sums that differ by less differ by rounding
@@ -37,7 +37,8 @@ def sign_flips(differences: NDArray[np.float64], rng: Generator) -> Exact:
     """Flip the signs of paired differences (Fisher, The Design of Experiments, 1935, section 21).
 
     Differences of 0 stay 0 under any sign: with m others there are 2^m arrangements, and the observed one and its
-    mirror image are the least that can count: 2 / 2^m.
+    mirror image are the least that can count: 2 / 2^m. Of more than 3,200 fewer arrangements are drawn, as in
+    ``permutations``.
     """
     nonzero = differences[differences != 0]
     m = len(nonzero)
@@ -52,13 +53,13 @@ def sign_flips(differences: NDArray[np.float64], rng: Generator) -> Exact:
             sums = np.concatenate([sums + value, sums - value])
         return Exact(float(np.mean(np.abs(sums) >= limit)), smallest, True)
     tables = _sums_of_flips(nonzero)
-    reached = 1
-    for size in _parts(DRAWN, len(tables)):
+    reached, drawn = 1, max(LEAST_DRAWN, min(DRAWN, 2 * _VALUES // len(tables)))
+    for size in _parts(drawn, len(tables)):
         sums = np.zeros(size)
         for table, which in zip(tables, rng.integers(0, 256, (len(tables), size), dtype=np.uint8), strict=True):
             sums += table[which]
         reached += int((np.abs(sums) >= limit).sum())
-    return Exact(reached / (DRAWN + 1), smallest, False)
+    return Exact(reached / (drawn + 1), smallest, False)
 
 
 def _sums_of_flips(values: NDArray[np.float64]) -> NDArray[np.float64]:
