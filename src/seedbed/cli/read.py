@@ -27,6 +27,7 @@ def studies(store: str, as_json: bool) -> int:
     from rich.console import Console
 
     from seedbed.report import terminal
+    from seedbed.scores import IMPORTED
     from seedbed.store import studies as list_studies
 
     found = list_studies(store)
@@ -40,7 +41,7 @@ def studies(store: str, as_json: bool) -> int:
             str(each.diverged),
             str(each.failed),
             each.engine,
-            f"{each.wall_seconds:.1f} s",
+            f"{each.wall_seconds:.1f} s" if each.engine != IMPORTED else "-",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created)),
         )
         for each in found
@@ -72,10 +73,9 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
         for run in loaded.runs:
             print(text.run_line(loaded, run))
         print()
-    identity = loaded.identity
     console = Console()
     console.print(
-        f"{identity.name}: {text.counted(len(loaded), 'run')} by the {identity.engine} engine on {identity.device}",
+        f"{loaded.name}: {text.counted(len(loaded), 'run')} {text.origin(loaded)}",
         highlight=False,
         markup=False,
         style="bold",

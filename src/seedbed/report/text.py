@@ -26,7 +26,9 @@ def run_line(study: Study, run: StoredRun) -> str:
     if form is not None:
         line = fill(form, {**run.scores, "seed": label})
     else:
-        line = f"seed = {label:>4} | " + " | ".join(f"{name} = {value:0.4f}" for name, value in run.scores.items())
+        line = f"{run_word(study)} = {label:>4} | " + " | ".join(
+            f"{name} = {value:0.4f}" for name, value in run.scores.items()
+        )
     return line + ("  diverged" if run.status is Status.DIVERGED else "") + ("  mixed" if run.mixed else "")
 
 
@@ -47,16 +49,21 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
 
 
-def extreme(value: float, where: tuple[Assignment, ...]) -> str:
+def extreme(value: float, where: tuple[Assignment, ...], what: str = "seed") -> str:
     """A least or greatest value with the seeds that reach it."""
-    return f"{number(value)} ({reached_by(where)})" if where else "-"
+    return f"{number(value)} ({reached_by(where, what)})" if where else "-"
 
 
-def reached_by(where: tuple[Assignment, ...]) -> str:
-    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``."""
+def reached_by(where: tuple[Assignment, ...], what: str = "seed") -> str:
+    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``; of numbered runs ``run 3``."""
     shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
     more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
-    return f"seed{'s' if len(where) > 1 else ''} {shown}{more}"
+    return f"{what}{'s' if len(where) > 1 else ''} {shown}{more}"
+
+
+def run_word(study: Study) -> str:
+    """What tells the runs of a study apart: their ``seed``, or the number of the ``run`` where seeds are not known."""
+    return "seed" if study.seeds_known else "run"
 
 
 def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,8 +73,9 @@ def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
 
 def extreme_notes(study: Study) -> list[str]:
     """A line for each score: the seeds that reach its least and greatest value."""
+    what = run_word(study)
     return [
-        f"{score}: min by {reached_by(least)}; max by {reached_by(greatest)}"
+        f"{score}: min by {reached_by(least, what)}; max by {reached_by(greatest, what)}"
         for score in study.scores
         for least, greatest in [study.extremes(score)]
         if least
@@ -87,8 +95,8 @@ def summary_rows(study: Study, confidence: float = 0.95) -> list[tuple[str, ...]
                 f"{number(s.mean_low)} to {number(s.mean_high)}" if s.n > 1 else "-",
                 number(s.sd),
                 number(s.median),
-                extreme(s.minimum, least),
-                extreme(s.maximum, greatest),
+                extreme(s.minimum, least, run_word(study)),
+                extreme(s.maximum, greatest, run_word(study)),
             )
         )
     return rows
@@ -120,7 +128,7 @@ def summary_notes(study: Study) -> list[str]:
     return [
         "; ".join(ended) + ".",
         *undefined,
-        f"Varied: {varied(study)}. Fixed: data, hyperparameters, threads a run ({study.identity.threads}). "
+        f"Varied: {varied(study)}. Fixed: {fixed(study)}. "
         f"Intervals are Student's t over seeds; they say nothing of other data.",
     ]
 
@@ -128,8 +136,10 @@ def summary_notes(study: Study) -> list[str]:
 def varied(study: Study) -> str:
     """What differs between the runs, and which roles stand at one seed."""
     assignments = study.assignments
+    if not study.seeds_known:
+        return "the run (seeds are not known)"
     if all(each.is_plain for each in assignments):
-        text = "the seed of initial weights, order and noise together"
+        text = "the seed" + ("" if study.identity.imported else " of initial weights, order and noise together")
         splits = {each.split for each in assignments}
         return text + (f", and the split ({len(splits)} splits)" if len(splits) > 1 else "")
     parts = []
@@ -137,6 +147,22 @@ def varied(study: Study) -> str:
         levels = {getattr(each, role) for each in assignments}
         parts.append(f"{role} ({len(levels)} seeds)" if len(levels) > 1 else f"{role} fixed at {levels.pop()}")
     return ", ".join(parts)
+
+
+def fixed(study: Study) -> str:
+    """What all runs have in common."""
+    if study.identity.imported:
+        return "whatever the imported runs had in common (not known here)"
+    return f"data, hyperparameters, threads a run ({study.identity.threads})"
+
+
+def origin(study: Study) -> str:
+    """How the runs came to be: ``by the lanes engine on cpu``, or ``imported from scores.csv``."""
+    if study.identity.imported:
+        return "imported from " + ", ".join(
+            sorted({str(study.environments[run.environment].identity["imported_from"]) for run in study.runs})
+        )
+    return f"by the {study.identity.engine} engine on {study.identity.device}"
 
 
 def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
@@ -152,6 +178,7 @@ def as_json(study: Study, confidence: float = 0.95) -> dict[str, Any]:
         "engine_settings": dict(identity.engine_settings),
         "threads": identity.threads,
         "device": identity.device,
+        "seeds_known": identity.seeds_known,
         "primary": identity.primary,
         "environments": {
             key: {"identity": dict(each.identity), "details": dict(each.details)}
@@ -170,8 +197,8 @@ def _summary_json(study: Study, score: str, confidence: float) -> dict[str, Any]
     least, greatest = study.extremes(score)
     return {
         **json_value(dataclasses.asdict(summary)),
-        "minimum_at": [each.key for each in least],
-        "maximum_at": [each.key for each in greatest],
+        "minimum_at": [each.key if study.seeds_known else f"run={each.label}" for each in least],
+        "maximum_at": [each.key if study.seeds_known else f"run={each.label}" for each in greatest],
         "larger_is_better": study.identity.larger_is_better[score],
     }
 
