@@ -30,6 +30,7 @@ def loaded(code: str) -> set[str]:
         "import seedbed; dir(seedbed)",
         "import seedbed.cli as c; c.command.main(['--help'], standalone_mode=False)",
         "import seedbed.cli as c; c.command.main(['run', '--help'], standalone_mode=False)",
+        "import seedbed.cli as c; c.command.main(['import', '--help'], standalone_mode=False)",
     ],
 )
 def test_the_package_and_the_help_load_nothing_heavy(code: str) -> None:
@@ -60,6 +61,15 @@ def test_reading_needs_no_torch(code: str, stored: Path) -> None:
     modules = loaded(code.replace("{store!r}", repr(str(stored))))
     assert "torch" not in modules
     assert any(name.startswith("seedbed") for name in modules)
+
+
+def test_importing_scores_needs_no_torch(store: Path) -> None:
+    table = store.parent / "scores.csv"
+    table.write_text("seed,method,acc\n0,A,0.8\n0,B,0.7\n")
+    line = ["import", str(table), "--store", str(store)]
+    modules = loaded(f"import seedbed.cli as c; c.command.main({line}, standalone_mode=False)")
+    assert not modules & {"torch", "pandas", "pyarrow"}
+    assert [each.name for each in sb.studies(store)] == ["A", "B"]
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

@@ -85,6 +85,7 @@ def test_a_ready_metric_keeps_its_direction_under_another_name() -> None:
     ("name", "larger"),
     [
         *((name, False) for name in ("val-loss", "test.loss", "losses", "cross_entropy", "log_loss", "bce", "RMSE")),
+        *((name, False) for name in ("val/loss", "test error", "err@5", "valLoss", "top1Error", "error (%)")),
         *((name, True) for name in ("auc", "recall", "glossary", "lossless", "bleu", "numerals")),
     ],
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
     from seedbed.runner import run
+    from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
     from seedbed.store import load, studies
     from seedbed.study import Study
@@ -38,6 +39,7 @@ _HOMES = {
     "grid": "seedbed.seeds",
     "load": "seedbed.store",
     "parse_seeds": "seedbed.seeds",
+    "read_scores": "seedbed.scores",
     "run": "seedbed.runner",
     "studies": "seedbed.store",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "load",
     "metrics",
     "parse_seeds",
+    "read_scores",
     "run",
     "studies",
 ]

@@ -112,17 +112,24 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
     first = next(iter(studies.values()))
     score = first.check_score(metric)
     chosen = {name: _runs_to_compare(study, score) for name, study in studies.items()}
+    guessed = [name for name, study in chosen.items() if score in study.identity.guessed_directions]
     directions = {study.larger_is_better(score) for study in chosen.values()}
     if len(directions) > 1:
         raise InputError(f"the studies do not agree whether a larger {score} is better")
     keys = [[run.assignment.key for run in study.runs] for study in chosen.values()]
-    shared = set(keys[0]).intersection(*keys[1:])
+    numbered = [name for name, study in chosen.items() if not study.seeds_known]
+    shared = set() if numbered else set(keys[0]).intersection(*keys[1:])
+    if paired and numbered:
+        raise InputError(f"the seeds of {' and '.join(numbered)} are not known: its runs cannot be paired")
     if paired and len(shared) < LEAST_SHARED:
         raise InputError(
             f"{' and '.join(chosen)} share {len(shared)} seeds: at least {LEAST_SHARED} are needed to pair"
         )
     pairing = paired if paired is not None else len(shared) >= LEAST_SHARED
     notes = list(_example_notes(list(chosen.values()), score))
+    if guessed:
+        way = "larger" if True in directions else "smaller"
+        notes.append(f"that a {way} {score} is better was guessed from its name")
     dropped, total = 0, sum(map(len, keys))
     if pairing:
         dropped = total - len(shared) * len(keys)
@@ -140,7 +147,8 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
     else:
         arrays = {name: study[score] for name, study in chosen.items()}
         if paired is None:
-            notes.append("no seeds are shared: runs are compared without pairing")
+            why = f"the seeds of {' and '.join(numbered)} are not known" if numbered else "no seeds are shared"
+            notes.append(f"{why}: runs are compared without pairing")
     scopes = [study.scope for study in chosen.values()]
     scope = stats.Scope(
         tuple(dict.fromkeys(word for each in scopes for word in each.resampled)),
@@ -169,6 +177,8 @@ def _example_notes(studies: Sequence[Study], score: str) -> tuple[str, ...]:
     name = score.partition("/")[0]
     found = []
     for study in studies:
+        if study.identity.imported:
+            return ()  # nothing is known of its examples
         split = study.runs[0].assignment.split
         sets = [each for each in study.archive.evaluation_sets(study.name, split) if each.name == name]
         found.append(sets[0] if sets else None)

@@ -83,6 +83,16 @@ def capture(engine: Mapping[str, Any] | None = None) -> Environment:
     )
 
 
+def of_imported(source: str | None) -> Environment:
+    """What stands for the environment of runs that were made elsewhere: where their scores were read, and no more."""
+    import seedbed
+
+    return Environment(
+        identity={"imported_from": "Python" if source is None else source},
+        details={"seedbed": seedbed.__version__, "python": platform.python_version()},
+    )
+
+
 @dataclass(frozen=True)
 class _Setting:
     """One setting of torch in this process: how it is read, as a JSON value, and how it is set."""

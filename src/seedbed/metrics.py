@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SMALLER = re.compile(
-    r"(^|[_.-])(loss|losses|log_?loss|cross_?entropy|bce|err|error|errors|mse|mae|rmse|mape|nll|brier|perplexity|ppl|wer"
-    r"|cer|fid|ece|regret)($|[_.-])"
+    r"(^|[\W_])(loss|losses|log_?loss|cross_?entropy|bce|err|error|errors|mse|mae|rmse|mape|nll|brier|perplexity|ppl|wer"
+    r"|cer|fid|ece|regret)($|[\W_])"
 )
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # valLoss is val_Loss
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _shown(value: Any) -> str:
 
 def guess_direction(name: str) -> bool:
     """Whether larger values of a metric of this name are better: losses and errors are better when smaller."""
-    return not _SMALLER.search(name.lower())
+    return not _SMALLER.search(_CAMEL.sub("_", name).lower())
 
 
 def as_metric(name: str, function: Callable[[Tensor, Tensor], Any]) -> Metric:

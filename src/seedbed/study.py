@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from seedbed import stats
 from seedbed.designs import WORDS, Design, crossed_table
-from seedbed.environment import Environment
+from seedbed.environment import Environment, of_imported
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, Status
-from seedbed.seeds import Assignment, SeedsLike, as_assignments, as_numbers
+from seedbed.scores import IMPORTED, GroupScores, NothingKept, Scores, as_scores, check_name, direction_settings
+from seedbed.seeds import ROLES, Assignment, SeedsLike, as_assignments, as_numbers
+from seedbed.stats.interval import IMPORTED_RUNS
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class StudyIdentity:
         name, experiment: of the study and of its experiment.
         parameters: the experiment's parameters that are not defaults, as text.
         fingerprint: settings, shapes and source.
-        engine, engine_settings, threads, device: how every run is computed.
+        engine, engine_settings, threads, device: how every run is computed; ``imported``, {}, 0 and ``unknown`` where
+            scores were imported.
         primary: the score to follow.
         larger_is_better: score to its direction.
         result_line: a format for the line of one run, or None.
@@ -47,6 +50,21 @@ class StudyIdentity:
     larger_is_better: Mapping[str, bool]
     result_line: str | None
 
+    @property
+    def imported(self) -> bool:
+        """Whether the scores came from a file or list, and nothing else of the runs is known."""
+        return self.engine == IMPORTED
+
+    @property
+    def seeds_known(self) -> bool:
+        """False where imported runs are only numbered: they must not be paired with those of another study."""
+        return not (self.imported and self.fingerprint.settings.get("seeds") == "unknown")
+
+    @property
+    def guessed_directions(self) -> tuple[str, ...]:
+        """Scores whose direction (``larger_is_better``) was guessed from their names when they were imported."""
+        return tuple(self.engine_settings.get("guessed_directions", ())) if self.imported else ()
+
 
 @dataclass(frozen=True)
 class StoredRun:
@@ -56,8 +74,8 @@ class StoredRun:
         assignment: which seed decided what.
         status: done, diverged or failed.
         scores: final value of each score.
-        weights_hash: of the final weights; None where the run failed.
-        wall_seconds: how long it took.
+        weights_hash: of the final weights; None where the run failed, or was imported.
+        wall_seconds: how long it took; 0 where it was imported.
         environment: key of the environment it was computed in.
         mixed: computed in another environment than the study's first run, with consent.
         curve_epochs: epochs at which curves are stored.
@@ -113,10 +131,58 @@ class Study:
     environments: Mapping[str, Environment]
     archive: Archive
 
+    @classmethod
+    def from_scores(
+        cls,
+        scores: Scores | Mapping[str, Any],
+        seeds: Any = None,
+        *,
+        metric: str | None = None,
+        larger_is_better: bool | Mapping[str, bool] | None = None,
+        name: str | None = None,
+    ) -> dict[str, Study]:
+        """A study of each group of scores that exist already, in memory: ``{"A": [0.81, 0.79], "B": [0.84, 0.80]}``.
+
+        Everything that needs no curves, predictions or weights works on them. A run with a score that is NaN or
+        infinite is a diverged one.
+
+        Args:
+            scores: group to scores [runs], or to metric to scores [runs]; or what ``read_scores`` returned, which needs
+                no more arguments but ``name``.
+            seeds: of the runs, one list for all groups, or group to its own. Where not given, ``seeds_known`` is False:
+                runs are numbered, and those of two groups are not paired.
+            metric: what the scores are called where groups hold plain lists; ``score`` if absent.
+            larger_is_better: which way is better, for all metrics or metric by metric; guessed from the name if absent.
+            name: goes before the groups' names, as ``name/A``; studies are called as their groups if absent.
+
+        Raises:
+            InputError: there are no groups or scores, lists are of unequal length, a value is no number, a seed is no
+                seed or given twice in a group, or arguments stand beside scores that have them already.
+        """
+        if isinstance(scores, Scores):
+            if any(each is not None for each in (seeds, metric, larger_is_better)):
+                raise InputError(
+                    "seeds, metric and larger_is_better are part of these scores: give them to read_scores"
+                )
+        else:
+            called = {} if metric is None else {"metric": metric}
+            scores = as_scores(scores, seeds, larger_is_better=larger_is_better, **called)
+        if name is not None:
+            check_name(name, "a study's name")
+        return {
+            group: _imported(group if name is None else f"{name}/{group}" if scores.grouped else name, each, scores)
+            for group, each in scores.groups.items()
+        }
+
     @property
     def name(self) -> str:
         """The study's name."""
         return self.identity.name
+
+    @property
+    def seeds_known(self) -> bool:
+        """False where imported runs are only numbered: they must not be paired with those of another study."""
+        return self.identity.seeds_known
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -169,6 +235,8 @@ class Study:
     @property
     def scope(self) -> stats.Scope:
         """What these runs drew anew, and what they had in common: what any statistic of them is about."""
+        if self.identity.imported:
+            return IMPORTED_RUNS
         varied, fixed = self.design.varied, self.design.fixed
         drawn = tuple(WORDS[role] for role in varied) or ("seeds",)
         held = tuple(f"{WORDS[role]} (seed {seed})" for role, seed in fixed.items() if role not in ("seed", "split"))
@@ -234,7 +302,9 @@ class Study:
         ended = replace(self, runs=tuple(run for run in self.runs if run.status is not Status.FAILED))
         if not ended.runs:
             raise InputError(f"{self.name} has no run to summarize: all have failed")
-        found = replace(stats.summarize(ended[score], confidence), scope=ended.scope)
+        found = stats.summarize(ended[score], confidence)
+        scope = ended.scope
+        found = replace(found, scope=scope, diverged_rate=replace(found.diverged_rate, scope=scope))
         if ended.design.kind == "independent" or found.n == 0:
             return found
         return ended._with_shared_seeds(found, score)
@@ -548,19 +618,53 @@ class Study:
         return pandas.DataFrame(self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
-        """One plain mapping a run, in the order of the runs."""
+        """One plain mapping a run, in the order of the runs; None for what is not known of imported ones."""
         return [
             {
-                "seed": run.assignment.seed,
-                "init": run.assignment.init,
-                "order": run.assignment.order,
-                "noise": run.assignment.noise,
-                "split": run.assignment.split,
+                **{each: getattr(run.assignment, each) if self.seeds_known else None for each in ("seed", *ROLES)},
                 "status": str(run.status),
                 **{name: run.scores.get(name) for name in self.scores},
-                "wall_seconds": run.wall_seconds,
+                "wall_seconds": None if self.identity.imported else run.wall_seconds,
                 "weights_hash": run.weights_hash,
                 "mixed": run.mixed,
             }
             for run in self.runs
         ]
+
+
+def _imported(name: str, group: GroupScores, scores: Scores) -> Study:
+    """The study of one group of scores."""
+    directions = {metric: scores.larger_is_better[metric] for metric in scores.metrics if metric in group.metrics}
+    settings = {"seeds": "known" if scores.seeds_known else "unknown", **direction_settings(directions)}
+    environment = of_imported(scores.source)
+    return Study(
+        StudyIdentity(
+            name=name,
+            experiment=IMPORTED,
+            parameters={},
+            fingerprint=Fingerprint(settings, {}, {}),
+            engine=IMPORTED,
+            engine_settings={"guessed_directions": [each for each in scores.guessed if each in directions]},
+            threads=0,
+            device="unknown",
+            primary=next(iter(directions)),
+            larger_is_better=directions,
+            result_line=None,
+        ),
+        tuple(
+            StoredRun(
+                assignment=assignment,
+                status=Status.DIVERGED if diverged else Status.DONE,
+                scores=run,
+                weights_hash=None,
+                wall_seconds=0.0,
+                environment=environment.hash,
+                mixed=False,
+                curve_epochs=(),
+                error=None,
+            )
+            for assignment, run, diverged in zip(group.assignments, group.scores, group.diverged, strict=True)
+        ),
+        {environment.hash: environment},
+        NothingKept(),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import shlex
 import sys
 import traceback
@@ -19,6 +20,7 @@ class _Lazy(click.Group):
 
     commands_at: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("seedbed.cli.run", "Train an experiment under many seeds and keep every run."),
+        "import": ("seedbed.cli.import_scores", "Keep the scores of a table as studies, one a group."),
         "engines": ("seedbed.cli.engines", "Tell which engines can run an experiment, and why not."),
         "studies": ("seedbed.cli.read", "List the studies of a store."),
         "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),
@@ -38,7 +40,8 @@ class _Lazy(click.Group):
 
         if cmd_name not in self.commands_at:
             return None
-        command = getattr(importlib.import_module(self.commands_at[cmd_name][0]), cmd_name)
+        attribute = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        command = getattr(importlib.import_module(self.commands_at[cmd_name][0]), attribute)
         assert isinstance(command, click.Command)
         return command
 

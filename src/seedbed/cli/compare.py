@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedbed.cli import DONE
+from seedbed.cli.import_scores import table_options
 from seedbed.cli.read import json_option, load_study, metric_option, store_option
 from seedbed.errors import InputError
 
@@ -16,14 +18,17 @@ if TYPE_CHECKING:
 
     from seedbed.study import Study
 
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # what scores are read from
+
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="STUDY STUDY ...")
+@click.argument("names", nargs=-1, required=True, metavar="STUDY STUDY ... | FILE")
 @store_option
 @json_option
 @metric_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
+@table_options
 @click.option("--paired/--unpaired", default=None, help="Pair runs of the same seed (default: where seeds are shared).")
 @click.option("--margin", type=float, help="A difference that would not matter, stated before looking: tests for "
               "equivalence within it.")  # fmt: skip
@@ -38,19 +43,41 @@ def compare(
     paired: bool | None,
     margin: float | None,
     confidence: float,
+    **columns: Any,
 ) -> int:
-    """Compare studies: the difference of their means, and what these seeds support of it.
+    """Compare studies, or the groups of a table: the difference of their means, and what these seeds support of it.
 
     Runs of the same seed are paired where studies share seeds. Of three or more studies all pairs are compared, with
-    p-values and intervals that allow for there being several.
+    p-values and intervals that allow for there being several. A FILE (.csv, .tsv, .jsonl, .json, .parquet) holds the
+    runs of several groups; nothing of it is stored.
     """
     from rich.console import Console
 
-    studies = [load_study(name, store, seeds, split) for name in names]
+    if len(names) == 1 and Path(names[0]).suffix.lower() in TABLES:
+        studies = [each.filter(seeds, split) for each in _groups_of(names[0], metric, columns, Console(stderr=True))]
+        metric = None if metric is None else studies[0].identity.primary  # of a wide table: what its cells hold
+    else:
+        if given := [name for name, value in columns.items() if value is not None]:
+            raise InputError(f"--{given[0].replace('_', '-')} is of a table: compare a file such as scores.csv with it")
+        studies = [load_study(name, store, seeds, split) for name in names]
     if len(studies) < 2:
         raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
     compare_studies(studies, metric, paired, margin, confidence, as_json, Console())
     return DONE
+
+
+def _groups_of(file: str, metric: str | None, columns: dict[str, Any], errors: Console) -> list[Study]:
+    """A study for each group of a table; what was guessed of its columns is told."""
+    from seedbed.report import terminal
+    from seedbed.scores import read_scores
+    from seedbed.study import Study
+
+    scores = read_scores(file, metric=metric, **columns)
+    if len(scores.groups) < 2:
+        raise InputError(f"{file} holds one group: name the column that tells the methods apart with --group")
+    for line in scores.said:
+        terminal.paragraph(line, errors, style="dim")
+    return list(Study.from_scores(scores).values())
 
 
 def compare_studies(

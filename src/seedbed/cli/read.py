@@ -31,6 +31,7 @@ def studies(store: str, as_json: bool) -> int:
     from rich.console import Console
 
     from seedbed.report import terminal
+    from seedbed.scores import IMPORTED
     from seedbed.store import studies as list_studies
 
     found = list_studies(store)
@@ -44,7 +45,7 @@ def studies(store: str, as_json: bool) -> int:
             str(each.diverged),
             str(each.failed),
             each.engine,
-            f"{each.wall_seconds:.1f} s",
+            f"{each.wall_seconds:.1f} s" if each.engine != IMPORTED else "-",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created)),
         )
         for each in found
@@ -97,10 +98,10 @@ def show(
         for run in loaded.runs:
             print(text.run_line(loaded, run))
         print()
-    identity = loaded.identity
     console = Console()
-    described = f"{text.counted(len(loaded), 'run')} by the {identity.engine} engine on {identity.device}"
-    terminal.paragraph(f"{identity.name}: {described}", console, style="bold")
+    terminal.paragraph(
+        f"{loaded.name}: {text.counted(len(loaded), 'run')} {text.origin(loaded)}", console, style="bold"
+    )
     terminal.summary(loaded, console, summaries, score=score, bars=True)
     if others := [name for name, summary in summaries.items() if name != score and summary.notes]:
         terminal.paragraph(f"Notes on {', '.join(others)}: --metric shows them.", console, style="dim")

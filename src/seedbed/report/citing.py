@@ -54,7 +54,7 @@ def when(study: Study) -> str:
 
 def _places(low: float, high: float, unit: wording.Unit) -> int:
     half = half_of(low, high)
-    return unit.places(half) if math.isfinite(half) else 2
+    return unit.places(half, 2) if math.isfinite(half) else 2
 
 
 def cells(study: Study, score: str, summary: Summary) -> tuple[str, ...]:

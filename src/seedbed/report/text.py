@@ -35,7 +35,9 @@ def run_line(study: Study, run: StoredRun) -> str:
     if form is not None:
         line = fill(form, {**run.scores, "seed": label})
     else:
-        line = f"seed = {label:>4} | " + " | ".join(f"{name} = {value:0.4f}" for name, value in run.scores.items())
+        line = f"{run_word(study)} = {label:>4} | " + " | ".join(
+            f"{name} = {value:0.4f}" for name, value in run.scores.items()
+        )
     return line + ("  diverged" if run.status is Status.DIVERGED else "") + ("  mixed" if run.mixed else "")
 
 
@@ -49,16 +51,21 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def extreme(value: float, where: tuple[Assignment, ...]) -> str:
+def extreme(value: float, where: tuple[Assignment, ...], what: str = "seed") -> str:
     """A least or greatest value with the seeds that reach it."""
-    return f"{plain(value)} ({reached_by(where)})" if where else "-"
+    return f"{plain(value)} ({reached_by(where, what)})" if where else "-"
 
 
-def reached_by(where: tuple[Assignment, ...]) -> str:
-    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``."""
+def reached_by(where: tuple[Assignment, ...], what: str = "seed") -> str:
+    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``; of numbered runs ``run 3``."""
     shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
     more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
-    return f"seed{'s' if len(where) > 1 else ''} {shown}{more}"
+    return f"{what}{'s' if len(where) > 1 else ''} {shown}{more}"
+
+
+def run_word(study: Study) -> str:
+    """What tells the runs of a study apart: their ``seed``, or the number of the ``run`` where seeds are not known."""
+    return "seed" if study.seeds_known else "run"
 
 
 def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -68,8 +75,9 @@ def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
 
 def extreme_notes(study: Study, scores: Iterable[str]) -> list[str]:
     """A line for each score: the seeds that reach its least and greatest value."""
+    what = run_word(study)
     return [
-        f"{score}: min by {reached_by(least)}; max by {reached_by(greatest)}"
+        f"{score}: min by {reached_by(least, what)}; max by {reached_by(greatest, what)}"
         for score in scores
         for least, greatest in [study.extremes(score)]
         if least
@@ -88,7 +96,15 @@ def summary_rows(study: Study, summaries: Mapping[str, Summary]) -> list[tuple[s
         mean, interval = with_interval(s.mean, unit.within(s.mean_low), unit.within(s.mean_high))
         sd, _ = with_interval(s.sd, s.sd_low, s.sd_high)
         rows.append(
-            (score, mean, interval, sd, plain(s.median), extreme(s.minimum, least), extreme(s.maximum, greatest))
+            (
+                score,
+                mean,
+                interval,
+                sd,
+                plain(s.median),
+                extreme(s.minimum, least, run_word(study)),
+                extreme(s.maximum, greatest, run_word(study)),
+            )
         )
     return rows
 
@@ -118,7 +134,8 @@ def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | N
         for score in summaries
         if (missing := int((~np.isfinite(study[score])).sum()) - diverged - failed)
     ]
-    method = "Student's t over seeds" if study.design.kind == "independent" else "those of crossed random effects"
+    over = wording.over(study.scope)
+    method = f"Student's t {over}" if study.design.kind == "independent" else "those of crossed random effects"
     intervals = [f"Intervals of means are {method}; they say nothing of other data."] if summaries else []
     return [
         "; ".join(ended) + ".",
@@ -137,16 +154,13 @@ def score_notes(study: Study, score: str, summary: Summary) -> list[str]:
     return [f"{score}: {note}" for note in notes]
 
 
-def fixed(study: Study) -> str:
-    """What all runs had in common."""
-    return f"data, hyperparameters, threads a run ({study.identity.threads})"
-
-
 def varied(study: Study) -> str:
     """What differs between the runs, and which roles stand at one seed."""
     assignments = study.assignments
+    if not study.seeds_known:
+        return "the run (seeds are not known)"
     if all(each.is_plain for each in assignments):
-        text = "the seed of initial weights, order and noise together"
+        text = "the seed" + ("" if study.identity.imported else " of initial weights, order and noise together")
         splits = {each.split for each in assignments}
         return text + (f", and the split ({len(splits)} splits)" if len(splits) > 1 else "")
     parts = []
@@ -154,6 +168,22 @@ def varied(study: Study) -> str:
         levels = {getattr(each, role) for each in assignments}
         parts.append(f"{role} ({len(levels)} seeds)" if len(levels) > 1 else f"{role} fixed at {levels.pop()}")
     return ", ".join(parts)
+
+
+def fixed(study: Study) -> str:
+    """What all runs have in common."""
+    if study.identity.imported:
+        return "whatever the imported runs had in common (not known here)"
+    return f"data, hyperparameters, threads a run ({study.identity.threads})"
+
+
+def origin(study: Study) -> str:
+    """How the runs came to be: ``by the lanes engine on cpu``, or ``imported from scores.csv``."""
+    if study.identity.imported:
+        return "imported from " + ", ".join(
+            sorted({str(study.environments[run.environment].identity["imported_from"]) for run in study.runs})
+        )
+    return f"by the {study.identity.engine} engine on {study.identity.device}"
 
 
 def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -169,6 +199,7 @@ def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:
         "engine_settings": dict(identity.engine_settings),
         "threads": identity.threads,
         "device": identity.device,
+        "seeds_known": identity.seeds_known,
         "primary": identity.primary,
         "environments": {
             key: {"identity": dict(each.identity), "details": dict(each.details)}
@@ -186,8 +217,8 @@ def _summary_json(study: Study, score: str, summary: Summary | None) -> dict[str
     least, greatest = study.extremes(score)
     return {
         **json_value(dataclasses.asdict(summary)),
-        "minimum_at": [each.key for each in least],
-        "maximum_at": [each.key for each in greatest],
+        "minimum_at": [each.key if study.seeds_known else f"run={each.label}" for each in least],
+        "maximum_at": [each.key if study.seeds_known else f"run={each.label}" for each in greatest],
         "larger_is_better": study.identity.larger_is_better[score],
     }
 

@@ -23,6 +23,7 @@ class Scope:
 
 SEEDS = Scope(("seeds",), ("data", "split", "hyperparameters"))
 SEEDS_AND_EXAMPLES = Scope(("seeds", "examples of the test set"), ("training data", "hyperparameters"))
+IMPORTED_RUNS = Scope(("runs",), ("whatever the imported runs had in common",))
 NOTHING = Scope((), ("seeds", "data", "split", "hyperparameters"))
 
 

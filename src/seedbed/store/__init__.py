@@ -1,5 +1,6 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
+from seedbed.store.importing import add_scores
 from seedbed.store.reading import StudyLine, load, stored_engine, studies
 from seedbed.store.verifications import recall, remember
 from seedbed.store.writing import StudyWriter, Wanted, delete
@@ -11,6 +12,7 @@ __all__ = [
     "StudyLine",
     "StudyWriter",
     "Wanted",
+    "add_scores",
     "delete",
     "load",
     "recall",

@@ -17,6 +17,7 @@ from seedbed.environment import Environment
 from seedbed.errors import IdentityError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import SplitData
+from seedbed.scores import IMPORTED
 from seedbed.store import schema
 from seedbed.store.connection import insert_ignore
 from seedbed.study import StudyIdentity
@@ -78,6 +79,8 @@ def _agree(
     mixed: bool,
 ) -> OpenStudy:
     """The stored study with these splits added, or an IdentityError that shows both sides of what differs."""
+    if (stored.engine == IMPORTED) != identity.imported:
+        raise IdentityError(_two_origins(stored))
     warnings: list[str] = []
     before, now = Fingerprint(stored.settings, stored.shapes, stored.source), identity.fingerprint
     lines = before.differences(now)
@@ -90,12 +93,9 @@ def _agree(
         if earlier != later:
             lines.append(f"{what}: {earlier} stored, {later} now")
     if lines:
-        raise IdentityError(
-            f"the study {stored.name!r} is of another experiment:\n"
-            + "".join(f"  {line}\n" for line in lines)
-            + "give this one a name of its own with --name, or delete the stored one with: "
-            f"seedbed delete {shlex.quote(stored.name)}"
-        )
+        other = "holds other scores" if identity.imported else "is of another experiment"
+        shown = "".join(f"  {line}\n" for line in lines)
+        raise IdentityError(f"the study {stored.name!r} {other}:\n{shown}{way_out(stored.name)}")
     if changed := before.changed_source(now):
         warnings.append(
             f"the source of {', '.join(changed)} has changed since the study {stored.name!r} began; its settings, "
@@ -112,6 +112,22 @@ def _agree(
         .values(primary_score=identity.primary, result_line=identity.result_line)
     )
     return OpenStudy(stored.id, stored.marker, is_mixed, tuple(warnings))
+
+
+def way_out(name: str) -> str:
+    """What to do where a stored study stands in the way of another of its name."""
+    delete = f"seedbed delete {shlex.quote(name)}"
+    return f"give this one a name of its own with --name, or delete the stored one with: {delete}"
+
+
+def _two_origins(stored: Any) -> str:
+    """That runs computed by Seedbed and imported scores do not go together."""
+    if stored.engine == IMPORTED:
+        text = f"the study {stored.name!r} holds imported scores: no run can be computed into it"
+    else:
+        text = f"the runs of the study {stored.name!r} were computed by the {stored.engine} engine: no score can be "
+        text += "imported into it"
+    return f"{text}; {way_out(stored.name)}"
 
 
 def _check_environment(connection: Connection, stored: Any, now: Environment, mixed: bool) -> str:

@@ -18,6 +18,7 @@ from seedbed.environment import Environment
 from seedbed.errors import StoreError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, Status, unpack_classes
+from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained
@@ -89,11 +90,13 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
             for each in connection.execute(sa.select(schema.environments))
             if each.hash in used
         }
-    return Study(_identity(row), runs, environments, _StoreArchive(engine, os.fspath(store)))
+    identity = _identity(row)
+    archive = NothingKept() if identity.imported else _StoreArchive(engine, os.fspath(store))
+    return Study(identity, runs, environments, archive)
 
 
 def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
-    """The engine of a stored study that holds runs; None where there is no such study, or no store."""
+    """The engine of a stored study that holds computed runs; None where there is no such study, or no store."""
     try:
         engine = connect(store, create=False)
     except StoreError:  # told when the store is opened to write
@@ -102,7 +105,7 @@ def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
         query = sa.select(schema.studies.c.engine).join(schema.runs).where(schema.studies.c.name == name).limit(1)
         found: str | None = connection.scalar(query)
     engine.dispose()
-    return found
+    return None if found == IMPORTED else found
 
 
 def _no_study(connection: Connection, name: str, where: str) -> str:
