@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
-    from seedbed.runner import run
+    from seedbed.runner import run, run_until, run_until_decided
     from seedbed.seeds import Assignment, grid, parse_seeds
+    from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.store import load, studies
     from seedbed.study import Study
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
     "Data": "seedbed.experiments",
+    "Decided": "seedbed.stopping",
     "Experiment": "seedbed.experiments",
+    "FixedWidth": "seedbed.stopping",
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
     "SeedbedError": "seedbed.errors",
+    "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
     "WorkerError": "seedbed.errors",
@@ -36,17 +40,22 @@ _HOMES = {
     "load": "seedbed.store",
     "parse_seeds": "seedbed.seeds",
     "run": "seedbed.runner",
+    "run_until": "seedbed.runner",
+    "run_until_decided": "seedbed.runner",
     "studies": "seedbed.store",
 }
 
 __all__ = [
     "Assignment",
     "Data",
+    "Decided",
     "Experiment",
+    "FixedWidth",
     "IdentityError",
     "InputError",
     "Metric",
     "SeedbedError",
+    "Stein",
     "StoreError",
     "Study",
     "WorkerError",
@@ -56,6 +65,8 @@ __all__ = [
     "metrics",
     "parse_seeds",
     "run",
+    "run_until",
+    "run_until_decided",
     "studies",
 ]
 

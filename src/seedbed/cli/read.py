@@ -61,12 +61,13 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
     """Show a study: a summary of every score over its runs."""
     from rich.console import Console
 
-    from seedbed.report import terminal, text
-    from seedbed.store import recall
+    from seedbed.report import stopping, terminal, text
+    from seedbed.store import recall, stoppings
 
     loaded = load_study(study, store, seeds, split)
     if as_json:
-        print(json.dumps(text.as_json(loaded), indent=1))
+        rules = [text.json_value(each.as_json()) for each in stoppings(study, store)]
+        print(json.dumps({**text.as_json(loaded), "stoppings": rules}, indent=1))
         return DONE
     if lines:
         for run in loaded.runs:
@@ -82,6 +83,8 @@ def show(study: str, store: str, as_json: bool, seeds: str | None, split: str | 
         soft_wrap=True,
     )
     terminal.summary(loaded, console)
+    for line in stopping.lines(stoppings(study, store)):
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     for environment in loaded.environments:
         if (found := recall(study, environment, store)) is not None:
             console.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -1,6 +1,7 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
 from seedbed.store.reading import StudyLine, load, stored_engine, studies
+from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import recall, remember
 from seedbed.store.writing import StudyWriter, Wanted, delete
 
@@ -13,8 +14,10 @@ __all__ = [
     "Wanted",
     "delete",
     "load",
+    "note_stopping",
     "recall",
     "remember",
+    "stoppings",
     "stored_engine",
     "studies",
 ]
