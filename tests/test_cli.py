@@ -248,6 +248,68 @@ def test_diverged_runs_are_counted_apart(seedbed) -> None:
     assert json.loads(seedbed("show 'own[lr=inf]' --json")[1])["summary"]["train/loss"]["mean"] is None
 
 
+def test_runs_until_a_mean_is_known_so_well(seedbed) -> None:
+    status, out, err = seedbed("run train.py:own --until 'accuracy ± 0.05' --engine reference")
+    assert status == 0
+    assert "own: runs by the reference engine until train/accuracy ± 0.05\n" in err
+    line = next(each for each in out.splitlines() if each.startswith("stopped by"))
+    n = int(re.search(r" at n = (\d+): ", line)[1])
+    assert line.startswith(
+        f"stopped by fixed width (±0.05 at 95 %, looked at from n = 10) at n = {n}: train/accuracy 0."
+    )
+    assert f"n = {n} converged runs." in out
+    assert "The rule chose how many runs there are by looking at their scores" in out
+    assert len(sb.load("own")) == n
+    assert line in seedbed("show own")[1].splitlines()
+    status, out, err = seedbed("run train.py:own --until 'accuracy +- 0.05' --json")
+    told = json.loads(out)
+    assert (status, err, told["stopped"]["n"], len(told["runs"])) == (0, "", n, n)
+    assert json.loads(seedbed("show own --json")[1])["stoppings"][0]["rule"]["half_width"] == 0.05
+    quiet = seedbed("run train.py:own --until 'accuracy ± 0.05' -q --no-lines")
+    assert quiet == (0, f"{line}\n", "")
+
+
+def test_a_rule_that_is_not_reached_ends_with_status_three(seedbed) -> None:
+    status, out, _ = seedbed("run train.py:own --until 'loss ± 1e-5' --most 12")
+    assert status == 3
+    assert (
+        "not stopped by fixed width (±1e-05 at 95 %, looked at from n = 10): not reached within 12 seeds; at n = 12: "
+        in out
+    )
+    assert len(sb.load("own")) == 12
+    status, out, _ = seedbed("run train.py:own --until 'loss ± 1e-5' --stopping stein --confidence 0.9 --most 40")
+    assert status == 3
+    assert re.search(r"two stages \(±1e-05 at 90 %, .*: by its first stage it takes \d+ runs, more than the 40", out)
+    assert len(sb.load("own")) <= 10 + 16  # what a block holds beyond the first stage
+    status, out, _ = seedbed("run train.py:own --until 'loss ± 1e-5' -p broken=3 --name broken")
+    assert status == 3
+    assert "seed 3 failed: RuntimeError: this seed is broken. A failed run has no result" in out
+
+
+def test_two_parameters_run_until_it_is_plain_which_is_better(seedbed) -> None:
+    line = "run train.py:own 'train.py:own[lr=0.5]' --until-decided --metric loss --assume normal -p epochs=3"
+    status, out, err = seedbed(line)
+    assert status == 0
+    assert "own[epochs=3] and own[epochs=3,lr=0.5]: runs by the" in err
+    assert "until it is plain which is better by train/loss\n" in err
+    decided = next(each for each in out.splitlines() if each.startswith("decided by a confidence sequence (t mixture"))
+    assert decided.endswith(": own[epochs=3,lr=0.5] is better")
+    for name in ("own[epochs=3]", "own[epochs=3,lr=0.5]"):
+        assert decided in seedbed(f"show '{name}'")[1].splitlines()
+    told = json.loads(seedbed(f"{line} --json")[1])
+    assert [each["study"] for each in told["studies"]] == ["own[epochs=3]", "own[epochs=3,lr=0.5]"]
+    assert told["stopped"]["better"] == "own[epochs=3,lr=0.5]"
+    status, out, _ = seedbed("run train.py:own 'train.py:own[lr=0.1001]' --until-decided --most 5")
+    assert status == 3  # by the primary score, an accuracy, whose bounds are known
+    assert (
+        "not decided by a confidence sequence (empirical Bernstein, scores from 0 to 1, 95 %): not reached within"
+        in out
+    )
+    told = seedbed("run train.py:own 'train.py:own[lr=0.2]' --until-decided --metric loss --bounds 0,0.001")
+    assert told[0] == 2
+    assert "which is not within the bounds 0 and 0.001" in told[2]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -266,6 +328,35 @@ def test_diverged_runs_are_counted_apart(seedbed) -> None:
         ("run train.py:own -n 2 -p lr=1 -p lr=2", "parameter lr is given twice"),
         ("run train.py:own -n 2 -p epochs=0", "epochs must be a whole number of at least 1, got 0"),
         ("run train.py:own", "which seeds?"),
+        ("run", "Missing argument 'TARGET'"),
+        (
+            "run train.py:own people -n 2",
+            "run takes one TARGET, or two with --until-decided; got train.py:own and people",
+        ),
+        ("run train.py:own --until accuracy", "until what? SCORE ± HALF_WIDTH"),
+        ("run train.py:own --until 'f1 ± 1'", "there is no score 'f1'; there are train/accuracy, train/loss"),
+        (
+            "run train.py:own --until 'loss ± 1' -n 5",
+            "--until takes the seeds 0, 1, ... as far as it needs them: leave -n",
+        ),
+        ("run train.py:own --until 'loss ± 1' --init 0:4", "leave --init out"),
+        (
+            "run train.py:own --until 'loss ± 1' --most 5",
+            "most must be at least the 10 runs that the rule takes, got 5",
+        ),
+        ("run train.py:own --until 'loss ± 1' --until-decided", "give either --until or --until-decided"),
+        ("run train.py:own --until 'loss ± 1' --metric loss", "--metric goes with --until-decided"),
+        ("run train.py:own -n 5 --most 5", "--most goes with --until or --until-decided"),
+        ("run train.py:own -n 5 --stopping stein", "--stopping goes with --until"),
+        (
+            "run train.py:own --until-decided",
+            "takes two TARGETs, got 1: of one experiment, write parameters in brackets",
+        ),
+        ("run train.py:own train.py:own --until-decided", "both are the study 'own'"),
+        ("run train.py:own train.py:own[lr=1] --until-decided --metric loss", "--bounds 0,1 or --assume normal"),
+        ("run train.py:own train.py:own[lr=1] --until-decided --bounds 0", "bounds are two numbers"),
+        ("run train.py:own train.py:own[lr=1] --until-decided --name x", "two studies cannot have one name"),
+        ("run train.py:own[lr=1] -p lr=2 -n 2", "parameter lr is given twice"),
         ("run train.py:own -n 0", "-n must be at least 1"),
         ("run train.py:own -n 2 -s 1", "give the seeds once"),
         ("run train.py:own -s 5:5", "holds no seed"),

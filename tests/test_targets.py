@@ -40,6 +40,9 @@ class Colour(enum.Enum):
         ("10,20", tuple[int, ...], (10, 20)),
         ("(10, 20)", tuple[int, ...], (10, 20)),
         ("10", tuple[int, ...], (10,)),
+        ("10x20", tuple[int, ...], (10, 20)),
+        ("0.5x2", list[float], [0.5, 2.0]),
+        ("axb", list[str], ["axb"]),
         ("", tuple[int, ...], ()),
         ("0.9,5", tuple[float, int], (0.9, 5)),
         ("[a,b]", list[str], ["a", "b"]),
@@ -109,6 +112,18 @@ def test_a_modules_function_is_found() -> None:
     assert targets.build("seedbed.gallery.people:people", {"epochs": "3"}).epochs == 3
 
 
+def test_parameters_in_brackets_make_a_studys_name_a_target(file: Path) -> None:
+    for target, name in (
+        (f"{file}:mine[rate=0.25,width=5]", "mine[rate=0.25,width=5]"),
+        (f"{file}:mine[ rate=0.25 ]", "mine[rate=0.25]"),
+        (f"{file}:mine[]", "mine"),
+        ("people[hidden=4x4,lr=0.02]", "people[hidden=4x4,lr=0.02]"),
+        ("people[hidden=(4,4),lr=0.02]", "people[hidden=4x4,lr=0.02]"),
+    ):
+        assert targets.build(target, {}).study_name == name
+    assert targets.build("people[lr=0.02]", {"epochs": "3"}).study_name == "people[epochs=3,lr=0.02]"
+
+
 @pytest.mark.parametrize(
     ("target", "parameters", "message"),
     [
@@ -120,6 +135,15 @@ def test_a_modules_function_is_found() -> None:
         (":mine", {}, "a target is file.py:name"),
         ("{file}:mine", {"widht": "3"}, "no parameter 'widht': did you mean 'width'"),
         ("{file}:mine", {"colour": "3"}, "no parameter 'colour'. Its parameters are: width, rate, must"),
+        (
+            "{file}:mine[rate]",
+            {},
+            r"brackets of a target hold NAME=VALUE joined by commas, got 'rate' in .*mine\[rate\]",
+        ),
+        ("people[hidden=4,4]", {}, "got '4' in .*; a value that has commas stands in parentheses"),
+        ("people[lr=1,lr=2]", {}, "parameter lr is given twice in "),
+        ("people[lr=1]", {"lr": "2"}, "parameter lr is given twice: in the brackets of the target, and beside it"),
+        ("peopel[lr=1]", {}, "did you mean 'people'"),
         ("{file}:needs", {}, "missing a required argument: 'width'; give it with -p NAME=VALUE"),
         ("{file}:raises", {}, r"cannot be made: KeyError: 'gone' \(raised in .*targets_test_file.py, line 1\d\)"),
         ("{file}:leaves", {}, "cannot be made: SystemExit: 3"),

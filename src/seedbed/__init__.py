@@ -16,20 +16,24 @@ if TYPE_CHECKING:
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
-    from seedbed.runner import run
+    from seedbed.runner import run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
+    from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.store import load, studies
     from seedbed.study import Study
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
     "Data": "seedbed.experiments",
+    "Decided": "seedbed.stopping",
     "Experiment": "seedbed.experiments",
+    "FixedWidth": "seedbed.stopping",
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
     "SeedbedError": "seedbed.errors",
+    "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
     "WorkerError": "seedbed.errors",
@@ -41,17 +45,22 @@ _HOMES = {
     "parse_seeds": "seedbed.seeds",
     "read_scores": "seedbed.scores",
     "run": "seedbed.runner",
+    "run_until": "seedbed.runner",
+    "run_until_decided": "seedbed.runner",
     "studies": "seedbed.store",
 }
 
 __all__ = [
     "Assignment",
     "Data",
+    "Decided",
     "Experiment",
+    "FixedWidth",
     "IdentityError",
     "InputError",
     "Metric",
     "SeedbedError",
+    "Stein",
     "StoreError",
     "Study",
     "WorkerError",
@@ -64,6 +73,8 @@ __all__ = [
     "parse_seeds",
     "read_scores",
     "run",
+    "run_until",
+    "run_until_decided",
     "studies",
 ]
 

@@ -1,90 +1,55 @@
-"""Run an experiment under many seeds: plan, engine, executor, store."""
+"""Run an experiment under many seeds: plan, engine, executor, store. Under seeds that are given, or as many as a rule
+asks for."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, get_args
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from typing import Protocol, Unpack
 
-from seedbed import engines, environment, fingerprint, generators, targets, verification
+import torch
+
+from seedbed import environment, verification
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
-from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
-from seedbed.engines.evaluation import Evaluator
-from seedbed.engines.preflight import check_runs, warn_of_what_is_not_copied
-from seedbed.errors import IdentityError, InputError, WorkerError
-from seedbed.executors import (
-    IN_WORKER,
-    Executor,
-    Finished,
-    Output,
-    ProcessExecutor,
-    SerialExecutor,
-    Task,
-    ThreadExecutor,
-    check_sendable,
-)
-from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names, written
-from seedbed.records import Recording, RunResult, SplitData, Status
-from seedbed.seeds import Assignment, SeedsLike, as_assignments
-from seedbed.store import DEFAULT, StudyWriter, Wanted, load, stored_engine
-from seedbed.study import Study, StudyIdentity
+from seedbed.errors import InputError
+from seedbed.experiments import Experiment
+from seedbed.following import Following
+from seedbed.preparing import KeepWeights, Options, Plan, RunOptions, check_caller, check_watcher, prepare
+from seedbed.seeds import Assignment, SeedsLike, as_assignments, check_seed
+from seedbed.session import Session, Silent, Watcher
+from seedbed.stats.checks import count
+from seedbed.stopped import Stopped
+from seedbed.stopping import Decided, FixedWidth, Look, Stein, parse_until, resolve
+from seedbed.store import DEFAULT, StudyWriter, load, note_stopping
+from seedbed.study import Study
 
-KeepWeights = Literal["none", "best", "worst", "all"]
+__all__ = ["KeepWeights", "LookingWatcher", "Watcher", "check", "run", "run_until", "run_until_decided"]
 
-SPARE_THREADS = 2  # beside one a core: models are made and evaluated by one thread at a time, others train meanwhile
+MOST = 10_000  # seeds that a rule may take unless told otherwise
+_OVER = object()
 
 
-class Watcher(Protocol):
-    """Who is told how it goes."""
+class LookingWatcher(Watcher, Protocol):
+    """A watcher that is told what a rule says, too."""
 
-    def begun(self, study: Study, pending: int) -> None:
-        """The study is open: ``study`` holds the asked runs that are stored already, ``pending`` are to be computed."""
+    def asked(self, stopped: Stopped) -> None:
+        """What is asked, before anything of it is known: rule, studies and first seed."""
         ...
 
-    def finished(self, result: RunResult) -> None:
-        """A run is stored."""
-        ...
-
-    def said(self, text: str) -> None:
-        """A warning, or a line that a run's code printed."""
+    def looked(self, look: Look, needed: int | None) -> None:
+        """The rule has looked at more runs; about how many are needed in all, where that can be said."""
         ...
 
 
-class _Silent:
-    def begun(self, study: Study, pending: int) -> None:
+class _Still(Silent):
+    def asked(self, stopped: Stopped) -> None:
         pass
 
-    def finished(self, result: RunResult) -> None:
+    def looked(self, look: Look, needed: int | None) -> None:
         pass
-
-    def said(self, text: str) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is decided before anything is stored."""
-
-    experiment: Experiment
-    assignments: tuple[Assignment, ...]
-    choice: engines.Choice
-    identity: StudyIdentity
-    splits: dict[int, SplitData]  # by split seed
-    recording: Recording
-    keep_weights: KeepWeights
-
-    @property
-    def wanted(self) -> Wanted:
-        return Wanted(
-            curve_epochs=self.recording.curve_epochs(self.experiment.epochs),
-            examples=self.recording.examples
-            and any(each.targets.size for split in self.splits.values() for each in split.sets),
-            weights=self.keep_weights == "all",
-        )
 
 
 def run(
@@ -134,28 +99,213 @@ def run(
         StoreError: the store cannot be used; what was committed stays.
         WorkerError: a worker process could not be made ready, or a stored run could not be repeated.
     """
-    _check_arguments(experiment, store, name, workers, threads)
-    _check_flags(examples=examples, mixed=mixed)
-    _check_watcher(watcher)
-    recording = Recording(curve_stride=curves, examples=examples, weights=keep_weights != "none")
-    if keep_weights not in get_args(KeepWeights):
-        raise InputError(f"keep_weights must be one of {', '.join(get_args(KeepWeights))}; got {keep_weights!r}")
-    watcher = watcher or _Silent()
-    if engine == "auto":  # a study goes on by the engine it began with
-        engine = stored_engine(name or experiment.study_name, store) or engine
-    assignments = as_assignments(seeds, split)
-    plan = _make_plan(experiment, assignments, recording, engine, name, threads, keep_weights, workers)
-    if plan.choice.line is not None:
-        watcher.said(plan.choice.line)
-    here = environment.capture(plan.choice.engine.environment)
-    with closing(StudyWriter(store, plan.identity, here, plan.splits, mixed=mixed)) as writer:
-        for text in writer.warnings:
-            watcher.said(text)
-        _Session(plan, writer, store, watcher, workers).compute()
+    check_caller(experiment)
+    options = Options(engine, store, name, workers, threads, curves, keep_weights, examples, mixed, verify)
+    check_watcher(watcher)
+    watcher = watcher or Silent()
+    plan = prepare(experiment, as_assignments(seeds, split), options)
+    with closing(_opened(plan, options, watcher)) as writer:
+        Session(plan, writer, store, watcher, workers).compute()
     study = load(plan.identity.name, store).select(plan.assignments)
     if verify:
         check(experiment, study, store, watcher)
     return study
+
+
+def run_until(
+    experiment: Experiment,
+    rule: FixedWidth | Stein | str,
+    *,
+    start: int = 0,
+    split: int = 0,
+    most: int = MOST,
+    watcher: LookingWatcher | None = None,
+    **options: Unpack[RunOptions],
+) -> tuple[Study, Stopped]:
+    """Train an experiment under the seeds start, start + 1, ... until a rule says that there are runs enough.
+
+    The rule looks at the runs in the order of their seeds, and what it finds depends on nothing else: not on how many
+    are computed at a time, nor on which were stored before. When it holds, runs that are being computed are given up;
+    those that were finished beyond are kept in the study. The rule, its parameters and what it found are stored too.
+    Made again, the call goes on where it stopped, or finds the same at once.
+
+    Args:
+        experiment: what to train.
+        rule: ``FixedWidth``, ``Stein``, or text such as ``"accuracy ± 0.002"`` for ``FixedWidth``.
+        start: the first seed.
+        split: the split seed.
+        most: runs that there may be. A rule that was not reached by then is told as that.
+        watcher: told how it goes.
+        options: those of ``seedbed.run``.
+
+    Returns:
+        The study of the runs looked at, in the order of their seeds; and what became of the rule.
+
+    Raises:
+        InputError, IdentityError, StoreError, WorkerError: as ``seedbed.run``; no such score.
+    """
+    if isinstance(rule, str):
+        rule = parse_until(rule)
+    if not isinstance(rule, FixedWidth | Stein):
+        raise InputError(f"rule must be a FixedWidth, a Stein, or text such as 'accuracy ± 0.002'; got {rule!r:.80}")
+    studies, stopped = _run_until([experiment], rule, start, split, most, watcher, Options(**options))
+    return studies[0], stopped
+
+
+def run_until_decided(
+    a: Experiment,
+    b: Experiment,
+    rule: Decided,
+    *,
+    start: int = 0,
+    split: int = 0,
+    most: int = MOST,
+    watcher: LookingWatcher | None = None,
+    **options: Unpack[RunOptions],
+) -> tuple[tuple[Study, Study], Stopped]:
+    """Train two experiments under the same seeds until it is plain which of them scores higher.
+
+    As ``run_until``, of the differences a - b of each seed. A pair of which either run diverged is left out, and
+    counted.
+
+    Returns:
+        Both studies, of the runs looked at; and what became of the rule, whose interval is of the mean of a - b.
+
+    Raises:
+        InputError, IdentityError, StoreError, WorkerError: as ``run_until``; both are one study, or a score lies out of
+            the rule's bounds.
+    """
+    if not isinstance(rule, Decided):
+        raise InputError(f"rule must be a Decided, got {rule!r:.80}")
+    made = Options(**options)
+    if made.name is not None:
+        raise InputError("two studies cannot have one name: leave name out")
+    studies, stopped = _run_until([a, b], rule, start, split, most, watcher, made)
+    return (studies[0], studies[1]), stopped
+
+
+def _run_until(
+    experiments: Sequence[Experiment],
+    rule: FixedWidth | Stein | Decided,
+    start: int,
+    split: int,
+    most: int,
+    watcher: LookingWatcher | None,
+    options: Options,
+) -> tuple[list[Study], Stopped]:
+    for experiment in experiments:
+        check_caller(experiment)
+    check_watcher(watcher, "asked", "looked")
+    watcher = watcher or _Still()
+    start = check_seed(start, "start")
+    if count(most, "most") < rule.least:
+        raise InputError(f"most must be at least the {rule.least} runs that the rule takes, got {most}")
+    check_seed(start + most - 1, "start + most - 1")
+    assignments = tuple(Assignment.plain(start + place, split) for place in range(most))
+    plans = [prepare(experiment, assignments, options) for experiment in experiments]
+    rule = replace(rule, score=_score(rule.score, plans))
+    asked = Stopped(rule, tuple(plan.identity.name for plan in plans), start, split)
+    following = Following(rule, assignments)
+    with ExitStack() as stack:
+        sessions = []
+        for plan in plans:
+            writer = stack.enter_context(closing(_opened(plan, options, watcher)))
+            sessions.append(Session(plan, writer, options.store, watcher, options.workers, beside=len(plans)))
+        note_stopping(asked, options.store, begun=True)
+        watcher.asked(asked)
+        _follow(sessions, following, watcher, options.threads)
+    look = following.look
+    stopped = replace(
+        asked,
+        done=look.done,
+        n=look.n,
+        left_out=look.left_out,
+        interval=look.interval,
+        why=following.why,
+        better=_better(look, rule.score, plans) if len(plans) == 2 else "",
+        beyond=following.beyond(),
+    )
+    note_stopping(stopped, options.store)
+    studies = [load(plan.identity.name, options.store).select(assignments[: look.n]) for plan in plans]
+    if options.verify:
+        for experiment, study in zip(experiments, studies, strict=True):
+            check(experiment, study, options.store, watcher)
+    return studies, stopped
+
+
+def _score(asked: str, plans: Sequence[Plan]) -> str:
+    """The score that is meant, the same in all plans."""
+    names = [plan.identity.name for plan in plans]
+    if len(set(names)) < len(names):
+        raise InputError(f"both are the study {names[0]!r}: give two experiments, or other parameters to one of them")
+    found = [resolve(asked, tuple(plan.identity.larger_is_better), plan.identity.primary) for plan in plans]
+    if len(set(found)) > 1:
+        raise InputError(f"which {asked}? It is {' in one experiment and '.join(found)} in the other")
+    if len({plan.identity.larger_is_better[found[0]] for plan in plans}) > 1:
+        raise InputError(f"a larger {found[0]} is better in one of {' and '.join(names)}, and worse in the other")
+    return found[0]
+
+
+def _follow(sessions: Sequence[Session], following: Following, watcher: LookingWatcher, threads: int) -> None:
+    """Compute runs until the rule ends; of two experiments in turn, the one that has fewer."""
+    sides = following.sides()
+    pending = []
+    for session, side in zip(sessions, sides, strict=True):
+        todo, stored = session.begin()
+        pending.append(todo)
+        for run in stored.runs:
+            side.learn(run)
+    following.advance()
+    watcher.looked(following.look, following.needed())
+    while not following.ended:
+        with ExitStack() as stack:
+            # Two executors at a time: the one that ends first would set torch's threads back under the other.
+            stack.enter_context(_torch_threads(threads))
+            streams = [
+                stack.enter_context(closing(session.steps([each for each in todo if not side.knows(each)], side)))
+                for session, side, todo in zip(sessions, sides, pending, strict=True)
+            ]
+            going = list(zip(sides, streams, strict=True))
+            while going and not following.ended:
+                side, stream = turn = min(going, key=lambda each: each[0].length)
+                if next(stream, _OVER) is _OVER:
+                    going.remove(turn)
+                elif following.advance():
+                    watcher.looked(following.look, following.needed())
+            for stream in streams:
+                for _ in stream:  # what is left of a block whose first runs are told already
+                    pass
+    for session in sessions:
+        session.finish()
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _better(look: Look, score: str, plans: Sequence[Plan]) -> str:
+    """The name of the study that scores better; empty where that was not decided."""
+    if not look.done or look.interval is None or look.interval.low is None:
+        return ""
+    first = (look.interval.low > 0) == plans[0].identity.larger_is_better[score]
+    return plans[0 if first else 1].identity.name
+
+
+def _opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
+    """The study, open for writing; what is to be known of it is told."""
+    if plan.choice.line is not None:
+        watcher.said(plan.choice.line)
+    here = environment.capture(plan.choice.engine.environment)
+    writer = StudyWriter(options.store, plan.identity, here, plan.splits, mixed=options.mixed)
+    for text in writer.warnings:
+        watcher.said(text)
+    return writer
 
 
 def check(experiment: Experiment, study: Study, store: str | os.PathLike[str], watcher: Watcher) -> Verification | None:
@@ -166,218 +316,3 @@ def check(experiment: Experiment, study: Study, store: str | os.PathLike[str], w
     if found is not None and found.warning is not None:
         watcher.said(f"warning: {found.warning}")
     return found
-
-
-def _check_arguments(experiment: Any, store: Any, name: Any, workers: Any, threads: Any) -> None:
-    if IN_WORKER in os.environ:
-        raise InputError(
-            "seedbed.run was called inside a worker process: the module of the experiment calls it when it is "
-            "imported. Put that call under: if __name__ == '__main__':"
-        )
-    if place := targets.being_loaded():
-        raise InputError(
-            f"seedbed.run was called while {place} was being loaded to find an experiment in it: put that call under: "
-            f"if __name__ == '__main__':"
-        )
-    if not isinstance(experiment, Experiment):
-        called = callable(experiment) and not isinstance(experiment, type)
-        raise InputError(
-            f"run takes an Experiment, got {type(experiment).__name__}"
-            + (f": call it, {getattr(experiment, '__name__', 'factory')}()" if called else "")
-        )
-    if not isinstance(store, str | os.PathLike):
-        raise InputError(f"store must be a path or a database URL, got {store!r}")
-    if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
-        raise InputError(f"a study's name must be printable and not empty, got {name!r}")
-    for what, value, least in (("workers", workers, 0), ("threads", threads, 1)):
-        if value is None and what == "workers":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
-
-
-def _check_flags(**flags: Any) -> None:
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise InputError(f"{name} must be True or False, got {value!r}")
-
-
-def _check_watcher(watcher: Any) -> None:
-    needed = ("begun", "finished", "said")
-    if watcher is not None and not all(callable(getattr(watcher, name, None)) for name in needed):
-        raise InputError(f"watcher must have the methods {', '.join(needed)}, got {watcher!r:.80}")
-
-
-def _make_plan(
-    experiment: Experiment,
-    assignments: tuple[Assignment, ...],
-    recording: Recording,
-    engine: str,
-    name: str | None,
-    threads: int,
-    keep_weights: KeepWeights,
-    workers: int | None,
-) -> _Plan:
-    splits: dict[int, SplitData] = {}
-    with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
-        first: Data | None = None
-        again = experiment if experiment.recipe is None else experiment.recipe.build()
-        for split in dict.fromkeys(assignment.split for assignment in assignments):
-            data = make_data(experiment, split)
-            first = first or data
-            if list(data.evaluate) != list(first.evaluate):
-                raise InputError(
-                    f"every split must have the same evaluation sets; split {split} has {', '.join(data.evaluate)}, "
-                    f"another {', '.join(first.evaluate)}"
-                )
-            evaluator = Evaluator(experiment, data)
-            data_hash = fingerprint.hash_data(data)
-            if again.data is not data:  # they can be made a second time
-                _check_repeatable(experiment, data_hash, fingerprint.hash_data(make_data(again, split)))
-            splits[split] = SplitData(data_hash, evaluator.describe(make_model(experiment)))
-        assert first is not None  # there is at least one assignment
-        warn_of_what_is_not_copied(experiment, first)
-        model = make_model(experiment)
-        optimizer = make_optimizer(experiment, model)
-        taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
-        check_runs(experiment, first, curves=recording.curve_stride is not None)
-    choice = engines.choose(engine, experiment, first, threads=threads)
-    if workers != 0 and not choice.engine.in_threads:
-        check_sendable(experiment)
-    identity = StudyIdentity(
-        name=name or experiment.study_name,
-        experiment=experiment.name,
-        parameters={key: written(value) for key, value in experiment.parameters.items()},
-        fingerprint=taken,
-        engine=choice.engine.name,
-        engine_settings=dict(choice.engine.settings),
-        threads=threads,
-        device="cpu",
-        primary=primary_score(experiment, first),
-        larger_is_better={score: larger_is_better(experiment, score) for score in score_names(experiment, first)},
-        result_line=experiment.result_line,
-    )
-    return _Plan(experiment, assignments, choice, identity, splits, recording, keep_weights)
-
-
-def _check_repeatable(experiment: Experiment, first: str, second: str) -> None:
-    if first != second:
-        raise IdentityError(
-            f"the data of {experiment.name} differ each time they are made (hash {first}, then {second}): something "
-            f"draws them without a seed, such as a numpy.random.default_rng() without an argument. Give it one"
-        )
-
-
-class _Session:
-    """The computing of what is not stored yet."""
-
-    def __init__(
-        self,
-        plan: _Plan,
-        writer: StudyWriter,
-        store: str | os.PathLike[str],
-        watcher: Watcher,
-        workers: int | None,
-    ) -> None:
-        self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
-        self._workers = workers
-        self._leading: tuple[float, tuple[Any, ...]] = (math.inf, ())  # of the runs known here: score and place
-        self._unmet: list[RunResult] = []  # repeated for what was not kept of them, and failed
-
-    def compute(self) -> None:
-        plan = self._plan
-        whole = load(plan.identity.name, self._store)
-        if plan.keep_weights == "all":
-            self._writer.keep_for_all(plan.assignments)
-        complete = self._writer.complete(plan.assignments, plan.wanted)
-        pending = [each for each in plan.assignments if each.key not in complete]
-        self._watcher.begun(whole.select(plan.assignments), len(pending))
-        if plan.keep_weights in ("best", "worst"):
-            for each in whole.runs:
-                if each.status is Status.DONE:
-                    self._leads(each.assignment, each.scores[plan.identity.primary])
-        self._run(pending)
-        if plan.keep_weights in ("best", "worst"):
-            self._keep_leader()
-        if self._unmet:
-            first = self._unmet[0]
-            raise WorkerError(
-                f"{len(self._unmet)} stored runs were repeated for curves, predictions or weights that had not been "
-                f"kept, and failed; they are stored as they were. The first, seed {first.assignment}: {first.error}"
-            )
-
-    def _run(self, pending: Sequence[Assignment]) -> None:
-        if not pending:
-            return
-        plan = self._plan
-        task = Task(
-            plan.experiment,
-            plan.identity.engine,
-            plan.recording,
-            plan.identity.threads,
-            {split: data.data_hash for split, data in plan.splits.items()},
-        )
-        size = plan.choice.engine.block_size
-        results = self._executor(math.ceil(len(pending) / size)).run(task, self._blocks(pending, size))
-        with closing(results):  # type: ignore[type-var]
-            for item in results:
-                if isinstance(item, Output):
-                    self._watcher.said(item.text)
-                else:
-                    self._keep(item)
-
-    def _executor(self, blocks: int) -> Executor:
-        if self._workers == 0:
-            return SerialExecutor()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if self._plan.choice.engine.in_threads:
-            return ThreadExecutor(min(blocks, self._workers or cores + SPARE_THREADS))
-        return ProcessExecutor(min(blocks, self._workers or max(1, cores // self._plan.identity.threads)))
-
-    def _blocks(self, pending: Sequence[Assignment], size: int) -> Iterator[Sequence[Assignment]]:
-        for start in range(0, len(pending), size):
-            block = pending[start : start + size]
-            # Another process may have come first: what it has stored is not computed again.
-            done = self._writer.complete(block, self._plan.wanted) if start else set()
-            if remaining := [each for each in block if each.key not in done]:
-                yield remaining
-
-    def _keep(self, results: Finished) -> None:
-        if self._plan.keep_weights in ("best", "worst"):
-            results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
-        self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
-        for result in results:
-            self._watcher.finished(result)
-
-    def _leads_now(self, result: RunResult) -> bool:
-        primary = self._plan.identity.primary
-        return result.status is Status.DONE and self._leads(result.assignment, result.scores[primary])
-
-    @property
-    def _larger_leads(self) -> bool:
-        better = self._plan.identity.larger_is_better[self._plan.identity.primary]
-        return better == (self._plan.keep_weights == "best")
-
-    def _leads(self, assignment: Assignment, score: float) -> bool:
-        """Whether this run is the best or worst of those known here; of equals the one whose seeds come first."""
-        place = (-score if self._larger_leads else score, assignment.place)
-        if not math.isfinite(score) or place > self._leading:
-            return False
-        self._leading = place
-        return True
-
-    def _keep_leader(self) -> None:
-        """Keep the weights of the best or worst run of the whole study, and let go those that led before it."""
-        primary, reason = self._plan.identity.primary, self._plan.keep_weights
-        repeated: set[Assignment] = set()
-        while (leader := self._writer.keep_leader(primary, self._larger_leads, reason)) and not leader.has_weights:
-            if leader.environment != self._writer.environment:
-                self._watcher.said(
-                    f"the {reason} run, seed {leader.assignment}, is of another environment, where its weights were "
-                    f"not kept: run it there with --keep-weights {reason}"
-                )
-                return
-            if leader.assignment in repeated:  # it failed; told at the end
-                return
-            repeated.add(leader.assignment)
-            self._run([leader.assignment])  # it was stored before weights were asked for, or by another process

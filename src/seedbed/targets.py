@@ -1,4 +1,7 @@
-"""Find an experiment by what is typed: a ready one's name, ``file.py:name``, or ``package.module:name``."""
+"""Find an experiment by what is typed: a ready one's name, ``file.py:name``, or ``package.module:name``.
+
+Parameters may follow in brackets, as they do in a study's name: ``people[lr=0.02]``, ``people[hidden=4x4,lr=0.02]``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import enum
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import types
 import typing
@@ -21,6 +25,7 @@ from seedbed.errors import InputError
 from seedbed.experiments import Experiment, Recipe
 from seedbed.gallery import EXPERIMENTS
 
+_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")  # a comma that parts two parameters
 _PLACES: list[str] = []  # modules of the user's that are being loaded, the last innermost
 
 
@@ -61,9 +66,18 @@ def find(target: str) -> Callable[..., Experiment]:
 def build(target: str, parameters: Mapping[str, str]) -> Experiment:
     """The experiment that a target names, with parameters given as text and converted by its annotations.
 
+    Args:
+        target: with the parameters that are its own in brackets, or without.
+        parameters: further ones, name to text.
+
     Raises:
-        InputError: an unknown target or parameter, a value of the wrong type, or a factory that needs more.
+        InputError: an unknown target or parameter, one that is given twice, a value of the wrong type, or a factory
+            that needs more.
     """
+    target, own = _without_brackets(target)
+    if twice := own.keys() & parameters.keys():
+        raise InputError(f"parameter {min(twice)} is given twice: in the brackets of the target, and beside it")
+    parameters = {**own, **parameters}
     decorated = find(target)
     factory = inspect.unwrap(decorated)
     signature = inspect.signature(factory)
@@ -92,8 +106,30 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment:
         return Recipe(factory, arguments).build()
 
 
+def _without_brackets(target: str) -> tuple[str, dict[str, str]]:
+    """A target's name, and the parameters in brackets behind it: name to text."""
+    if not target.endswith("]") or "[" not in target:
+        return target, {}
+    name, _, inside = target.removesuffix("]").partition("[")
+    parameters: dict[str, str] = {}
+    for part in _OUTSIDE_PARENTHESES.split(inside) if inside.strip() else ():
+        key, equals, text = part.strip().partition("=")
+        if not equals or not key:
+            raise InputError(
+                f"the brackets of a target hold NAME=VALUE joined by commas, got {part!r} in {target!r}; a value that "
+                f"has commas stands in parentheses"
+            )
+        if key in parameters:
+            raise InputError(f"parameter {key} is given twice in {target!r}")
+        parameters[key] = text
+    return name, parameters
+
+
 def convert(name: str, text: str, kind: Any) -> Any:
-    """``text`` as a value of an annotation: int, float, bool, str, Path, Literal, Enum, Optional, tuple or list."""
+    """``text`` as a value of an annotation: int, float, bool, str, Path, Literal, Enum, Optional, tuple or list.
+
+    Numbers of a tuple or list are joined by commas, or by x as in a study's name.
+    """
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         if type(None) in get_args(kind) and text.lower() == "none":
@@ -105,8 +141,9 @@ def convert(name: str, text: str, kind: Any) -> Any:
                 return allowed
         raise InputError(f"parameter {name} must be one of {', '.join(map(str, get_args(kind)))}; got {text!r}")
     if origin in (tuple, list) or kind in (tuple, list):
-        parts = [part.strip() for part in text.strip("()[]").split(",") if part.strip()]
         inner = get_args(kind) or (str, ...)
+        comma = "," if not set(inner) <= {int, float, ...} or "," in text else "x"
+        parts = [part.strip() for part in text.strip("()[]").split(comma) if part.strip()]
         if origin is tuple and inner[-1] is not ...:
             if len(parts) != len(inner):
                 raise InputError(f"parameter {name} must be {len(inner)} values joined by commas, got {text!r}")

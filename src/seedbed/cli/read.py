@@ -79,14 +79,16 @@ def show(
     """Show a study: a summary of every score over its runs, and how the main one is distributed."""
     from rich.console import Console
 
-    from seedbed.report import citing, terminal, text
+    from seedbed.report import citing, stopping, terminal, text
+    from seedbed.store import stoppings
 
     whole = load_study(study, store, seeds, split)
     loaded = of_one_kind(whole, roles=roles)
     score = loaded.check_score(metric)
     summaries = text.summaries_of(loaded, None if metric is None else [score])
     if as_json:
-        print(json.dumps(text.as_json(loaded, summaries), indent=1))
+        rules = [text.json_value(each.as_json()) for each in stoppings(study, store)]
+        print(json.dumps({**text.as_json(loaded, summaries), "stoppings": rules}, indent=1))
         return DONE
     if cite:
         if score not in summaries:
@@ -109,6 +111,8 @@ def show(
         other = "--roles shows them, and seedbed decompose takes them apart" if not roles else "without --roles"
         kind = "with a seed for each role" if not roles else "with plain seeds"
         terminal.paragraph(f"{len(whole) - len(loaded)} more runs {kind} are apart: {other}.", console, style="dim")
+    for line in stopping.lines(stoppings(study, store)):
+        terminal.paragraph(line, console)
     print_verifications(loaded, store, console)
     return DONE
 

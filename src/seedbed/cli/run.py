@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO
+from seedbed.cli import DONE, NO, until
 from seedbed.errors import InputError
 
 
@@ -30,13 +30,14 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", metavar="TARGET", nargs=-1, required=True)
 @click.option("-s", "--seeds", help="Plain seeds: 7, 0:1000 (1000 not included), 0:100:10, or these joined by commas.")
 @click.option("-n", "--number", type=int, help="The seeds 0 to NUMBER - 1.")
 @click.option("--init", help="Seeds of the initial weights, for a crossed design.")
 @click.option("--order", help="Seeds of the order of the training rows.")
 @click.option("--noise", help="Seeds of all that is drawn in training.")
 @click.option("--split", help="Seeds of the split into training and test rows.")
+@until.options
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
 @click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
@@ -54,7 +55,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--json", "as_json", is_flag=True, help="Print the study as JSON, and nothing else, on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary: lines and warnings alone.")
 def run(
-    target: str,
+    target: tuple[str, ...],
     seeds: str | None,
     number: int | None,
     init: str | None,
@@ -71,11 +72,17 @@ def run(
 ) -> int:
     """Train an experiment under many seeds and keep every run.
 
-    TARGET is a ready experiment (people, digits), file.py:name or package.module:name. Runs that are stored already
-    are not computed again: the same command goes on where it stopped.
+    TARGET is a ready experiment (people, digits), file.py:name or package.module:name; parameters may follow in
+    brackets, as in 'people[lr=0.02]'. Runs that are stored already are not computed again: the same command goes on
+    where it stopped.
     """
     from seedbed.seeds import Assignment
 
+    asked = until.take(options)
+    roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split}
+    if asked.check(target, roles):
+        shown = until.Shown(lines, LINES_SHOWN, as_json, quiet)
+        return until.run(target, parse_parameters(params), asked, shown, not no_verify, not no_examples, options)
     assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
     parameters = parse_parameters(params)
 
@@ -92,7 +99,7 @@ def run(
         redirect_stdout(sys.stderr),  # what the experiment's own code prints is no result
     ):
         warnings.showwarning = lambda message, *_args, **_kwargs: watcher.said(f"warning: {message}")
-        experiment = targets.build(target, parameters)
+        experiment = targets.build(target[0], parameters)
         if any(not each.is_plain for each in assignments) and not quiet:
             watcher.said(_roles_line(init, order, noise, split))
         study = runner.run(experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options)

@@ -2,6 +2,7 @@
 
 from seedbed.store.importing import add_scores
 from seedbed.store.reading import StudyLine, load, stored_engine, studies
+from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import recall, remember
 from seedbed.store.writing import StudyWriter, Wanted, delete
 
@@ -15,8 +16,10 @@ __all__ = [
     "add_scores",
     "delete",
     "load",
+    "note_stopping",
     "recall",
     "remember",
+    "stoppings",
     "stored_engine",
     "studies",
 ]

@@ -18,6 +18,7 @@ from seedbed.errors import StoreError
 from seedbed.store import schema
 
 BUSY_SECONDS = 60.0
+ADDED = (schema.stoppings,)  # tables that a store of the same format may lack, since they came later
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "9p", "webdav"}
@@ -151,6 +152,9 @@ def _check_schema(engine: Engine, text: str, create: bool) -> None:
         with writing(engine) as connection:
             schema.metadata.create_all(connection)
             insert_ignore(connection, schema.about, [{"name": "schema", "value": str(schema.VERSION)}])
+    elif create and any(table.name not in names for table in ADDED):
+        with writing(engine) as connection:
+            add_missing_tables(connection)
     with engine.connect() as connection:
         version = connection.scalar(sa.select(schema.about.c.value).where(schema.about.c.name == "schema"))
     if version is None or int(version) > schema.VERSION:
@@ -158,6 +162,11 @@ def _check_schema(engine: Engine, text: str, create: bool) -> None:
             f"{text} was written by a newer Seedbed (its format is {version}, this one reads up to {schema.VERSION}): "
             f"upgrade with pip install --upgrade seedbed"
         )
+
+
+def add_missing_tables(connection: Connection) -> None:
+    """Make the tables that came after this store; within a transaction that writes."""
+    schema.metadata.create_all(connection, tables=ADDED)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1  # history: 1, the first
+# History: 1, the first. A table that is only added leaves it as it is: an older Seedbed does not look there, its rows
+# going with a study that it deletes; a newer one makes the table where it is missing (``connection.ADDED``).
+VERSION = 1
 
 metadata = MetaData()
 
@@ -143,4 +145,15 @@ verifications = Table(
     Column("study_id", ForeignKey("seedbed_studies.id", ondelete="CASCADE"), primary_key=True),
     Column("environment", ForeignKey("seedbed_environments.hash"), primary_key=True),
     Column("found", JSON, nullable=False),
+)
+
+# Rules that said when a study had runs enough, and what they found. Added after the first stores were written.
+stoppings = Table(
+    "seedbed_stoppings",
+    metadata,
+    Column("study_id", ForeignKey("seedbed_studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("rule", String(2000), primary_key=True),  # canonical JSON: rule, studies and seeds
+    Column("n", Integer, nullable=False),
+    Column("found", JSON, nullable=False),
+    Column("created", Float, nullable=False),  # seconds since 1970
 )

@@ -19,7 +19,14 @@ from seedbed.errors import IdentityError, StoreError
 from seedbed.records import RunResult, SplitData, Status, pack_classes
 from seedbed.seeds import Assignment
 from seedbed.store import schema
-from seedbed.store.connection import connect, explained, file_identity, insert_ignore, writing
+from seedbed.store.connection import (
+    add_missing_tables,
+    connect,
+    explained,
+    file_identity,
+    insert_ignore,
+    writing,
+)
 from seedbed.store.keeping import KEYS_A_QUERY, Leader, keep_for_all, keep_leader
 from seedbed.store.opening import count_runs, delete_study, open_study
 from seedbed.study import StudyIdentity
@@ -285,6 +292,7 @@ def delete(name: str, location: str | os.PathLike[str]) -> int:
         if found is None:
             raise StoreError(f"{os.fspath(location)} has no study {name!r}")
         count = count_runs(connection, found)
+        add_missing_tables(connection)
         delete_study(connection, found)
     engine.dispose()
     return count
