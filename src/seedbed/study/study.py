@@ -1,120 +1,31 @@
-"""Study: the read model of many runs of one experiment. It only reads; what draws or writes stands above it."""
+"""Study: many runs of one experiment, and what statistics say of them. It only reads; what draws or writes stands above
+it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from seedbed import stats
-from seedbed.designs import WORDS, Design, crossed_table
-from seedbed.environment import Environment, of_imported
+from seedbed.designs import crossed_table
+from seedbed.environment import of_imported
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
-from seedbed.records import EvaluationSet, Status
+from seedbed.records import Status
 from seedbed.scores import IMPORTED, GroupScores, NothingKept, Scores, as_scores, check_name, direction_settings
-from seedbed.seeds import ROLES, Assignment, SeedsLike, as_assignments, as_numbers
-from seedbed.stats.interval import IMPORTED_RUNS
+from seedbed.seeds import Assignment
+from seedbed.study.identity import StoredRun, StudyIdentity
+from seedbed.study.runs import Runs
 
 
-@dataclass(frozen=True)
-class StudyIdentity:
-    """What is fixed at a study's first run.
-
-    Attributes:
-        name, experiment: of the study and of its experiment.
-        parameters: the experiment's parameters that are not defaults, as text.
-        fingerprint: settings, shapes and source.
-        engine, engine_settings, threads, device: how every run is computed; ``imported``, {}, 0 and ``unknown`` where
-            scores were imported.
-        primary: the score to follow.
-        larger_is_better: score to its direction.
-        result_line: a format for the line of one run, or None.
-    """
-
-    name: str
-    experiment: str
-    parameters: Mapping[str, str]
-    fingerprint: Fingerprint
-    engine: str
-    engine_settings: Mapping[str, Any]
-    threads: int
-    device: str
-    primary: str
-    larger_is_better: Mapping[str, bool]
-    result_line: str | None
-
-    @property
-    def imported(self) -> bool:
-        """Whether the scores came from a file or list, and nothing else of the runs is known."""
-        return self.engine == IMPORTED
-
-    @property
-    def seeds_known(self) -> bool:
-        """False where imported runs are only numbered: they must not be paired with those of another study."""
-        return not (self.imported and self.fingerprint.settings.get("seeds") == "unknown")
-
-    @property
-    def guessed_directions(self) -> tuple[str, ...]:
-        """Scores whose direction (``larger_is_better``) was guessed from their names when they were imported."""
-        return tuple(self.engine_settings.get("guessed_directions", ())) if self.imported else ()
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """One run as it is stored, without its large parts.
-
-    Attributes:
-        assignment: which seed decided what.
-        status: done, diverged or failed.
-        scores: final value of each score.
-        weights_hash: of the final weights; None where the run failed, or was imported.
-        wall_seconds: how long it took; 0 where it was imported.
-        environment: key of the environment it was computed in.
-        mixed: computed in another environment than the study's first run, with consent.
-        curve_epochs: epochs at which curves are stored.
-        error: of a failed run.
-    """
-
-    assignment: Assignment
-    status: Status
-    scores: Mapping[str, float]
-    weights_hash: str | None
-    wall_seconds: float
-    environment: str
-    mixed: bool
-    curve_epochs: tuple[int, ...]
-    error: str | None
-
-
-class Archive(Protocol):
-    """Where a study finds its large parts when they are asked for."""
-
-    def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
-        """Assignment key to (epochs, values) of every run that has this curve."""
-        ...
-
-    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
-        """Assignment key to predictions [examples, ...] of every run that has them."""
-        ...
-
-    def weights(self, study: str, key: str) -> bytes | None:
-        """The kept weights of one run."""
-        ...
-
-    def evaluation_sets(self, study: str, split: int) -> tuple[EvaluationSet, ...]:
-        """The evaluation sets of a split."""
-        ...
-
-
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, repr=False)
+class Study(Runs):
     """Many runs of one experiment.
 
     ``study["test/accuracy"]`` is that score of every run [runs], NaN where a run failed or diverged. Runs are in the
@@ -125,11 +36,6 @@ class Study:
         runs: the runs.
         environments: key to environment.
     """
-
-    identity: StudyIdentity
-    runs: tuple[StoredRun, ...]
-    environments: Mapping[str, Environment]
-    archive: Archive
 
     @classmethod
     def from_scores(
@@ -173,118 +79,6 @@ class Study:
             group: _imported(group if name is None else f"{name}/{group}" if scores.grouped else name, each, scores)
             for group, each in scores.groups.items()
         }
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.identity.name
-
-    @property
-    def seeds_known(self) -> bool:
-        """False where imported runs are only numbered: they must not be paired with those of another study."""
-        return self.identity.seeds_known
-
-    @property
-    def scores(self) -> tuple[str, ...]:
-        """Names of what every run reports."""
-        return tuple(self.identity.larger_is_better)
-
-    @property
-    def assignments(self) -> tuple[Assignment, ...]:
-        """The seeds of each run."""
-        return tuple(run.assignment for run in self.runs)
-
-    def __len__(self) -> int:
-        return len(self.runs)
-
-    def __repr__(self) -> str:
-        return f"<Study {self.name!r}: {len(self)} runs, engine {self.identity.engine}>"
-
-    def __getitem__(self, score: str) -> NDArray[np.float64]:
-        """That score of every run [runs]; NaN where the run failed or diverged."""
-        score = self.check_score(score)
-        return np.array(
-            [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
-            dtype=np.float64,
-        )
-
-    def check_score(self, score: str | None = None) -> str:
-        """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
-        other evaluation set has it. An InputError with the names there are, where it is none."""
-        if score is None:
-            return self.identity.primary
-        if score in self.scores:
-            return score
-        meant = [name for name in self.scores if name.partition("/")[2] == score]
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            raise InputError(f"{self.name} has {score!r} of several evaluation sets: say {' or '.join(meant)}")
-        raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
-
-    def larger_is_better(self, score: str | None = None) -> bool:
-        """Which way a score is better; directs best, worst, wins and verdicts."""
-        return self.identity.larger_is_better[self.check_score(score)]
-
-    @cached_property
-    def design(self) -> Design:
-        """What the seeds of these runs form: independent draws, a crossed table, or neither."""
-        self._check_not_empty()
-        return Design.of(self.assignments)
-
-    @property
-    def scope(self) -> stats.Scope:
-        """What these runs drew anew, and what they had in common: what any statistic of them is about."""
-        if self.identity.imported:
-            return IMPORTED_RUNS
-        varied, fixed = self.design.varied, self.design.fixed
-        drawn = tuple(WORDS[role] for role in varied) or ("seeds",)
-        held = tuple(f"{WORDS[role]} (seed {seed})" for role, seed in fixed.items() if role not in ("seed", "split"))
-        split = () if "split" in varied else ("split",)
-        return stats.Scope(drawn, (*held, "data", *split, "hyperparameters"))
-
-    def select(self, seeds: SeedsLike) -> Study:
-        """The same study, of these runs alone and in this order; those that are not stored are left out."""
-        return replace(self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key))
-
-    def filter(self, seeds: SeedsLike | None = None, splits: SeedsLike | None = None) -> Study:
-        """The same study, of the runs with these plain seeds (of any split), or these split seeds, or both."""
-        plain = None if seeds is None else {each.seed for each in as_assignments(seeds)}
-        chosen = None if splits is None else set(as_numbers("split", splits))
-        return replace(
-            self,
-            runs=tuple(
-                run
-                for run in self.runs
-                if (plain is None or (run.assignment.is_plain and run.assignment.seed in plain))
-                and (chosen is None or run.assignment.split in chosen)
-            ),
-        )
-
-    @cached_property
-    def plain(self) -> Study:
-        """The same study, of its runs with plain seeds."""
-        return replace(self, runs=tuple(run for run in self.runs if run.assignment.is_plain))
-
-    @cached_property
-    def by_roles(self) -> Study:
-        """The same study, of its runs with a seed for each role."""
-        return replace(self, runs=tuple(run for run in self.runs if not run.assignment.is_plain))
-
-    def run(self, seed: int | Assignment) -> StoredRun:
-        """One run."""
-        key = as_assignments(seed)[0].key
-        if key not in self._by_key:
-            raise InputError(f"{self.name} has no run with {key}")
-        return self._by_key[key]
-
-    @cached_property
-    def _by_key(self) -> dict[str, StoredRun]:
-        return {run.assignment.key: run for run in self.runs}
-
-    def count(self, status: Status) -> int:
-        """How many runs ended so."""
-        return sum(run.status is status for run in self.runs)
 
     def summary(self, score: str | None = None, confidence: float = 0.95) -> stats.Summary:
         """A summary of a score (the primary one where none is named) over runs; failed runs are left out.
@@ -391,85 +185,6 @@ class Study:
             notes.append(f"{len(self) - len(chosen)} runs with plain seeds are left out")
         return table.scores, tuple(notes)
 
-    def extremes(self, score: str | None = None) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
-        """The seeds of the runs with the least and with the greatest value of a score."""
-        values = self[self.check_score(score)]
-        if not np.isfinite(values).any():
-            return (), ()
-        finite = np.where(np.isfinite(values), values, np.nan)
-        return (
-            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmin(finite))),
-            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmax(finite))),
-        )
-
-    def curves(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Epochs [epochs] and values [runs, epochs] of a score; NaN where a run has no such curve.
-
-        Raises:
-            InputError: no such score, or no run kept curves.
-        """
-        score = self.check_score(score)
-        self._check_not_empty()
-        stored = self.archive.curves(self.name, score)
-        mine = [stored.get(run.assignment.key) for run in self.runs]
-        epochs = sorted({epoch for curve in mine if curve is not None for epoch in curve[0]})
-        if not epochs:
-            raise InputError(f"{self.name} has no curves: run it again with curves=1 (the command: --curves)")
-        column = {epoch: i for i, epoch in enumerate(epochs)}
-        values = np.full((len(mine), len(epochs)), np.nan)
-        for row, curve in enumerate(mine):
-            if curve is not None:
-                values[row, [column[epoch] for epoch in curve[0]]] = curve[1]
-        return np.array(epochs, dtype=np.int64), values
-
-    def predictions(self, evaluation_set: str) -> NDArray[Any]:
-        """What each run predicted for each example [runs, examples, ...]: classes, or values.
-
-        Raises:
-            InputError: no such set, a run of the study did not keep its predictions, or runs are of different splits.
-        """
-        self._check_one_split()
-        stored = self.archive.predictions(self.name, evaluation_set)
-        missing = [run.assignment.label for run in self.runs if run.assignment.key not in stored]
-        if missing:
-            raise InputError(
-                f"{self.name} has no predictions on {evaluation_set!r} for {len(missing)} of {len(self)} runs "
-                f"(the first: {missing[0]})"
-            )
-        return np.stack([stored[run.assignment.key] for run in self.runs])
-
-    def targets(self, evaluation_set: str, split: int = 0) -> NDArray[Any]:
-        """What the data set holds for each example [examples, ...]."""
-        return self.evaluation_set(evaluation_set, split).targets
-
-    def evaluation_set(self, name: str, split: int = 0) -> EvaluationSet:
-        """An evaluation set as it is stored."""
-        sets: Sequence[EvaluationSet] = self.archive.evaluation_sets(self.name, split)
-        for each in sets:
-            if each.name == name:
-                return each
-        raise InputError(f"{self.name} has no evaluation set {name!r}; it has {', '.join(s.name for s in sets)}")
-
-    def correct(self, evaluation_set: str) -> NDArray[np.bool_]:
-        """Whether each run was right on each example [runs, examples]; of classifications, for one split. Not to be
-        written to.
-
-        Raises:
-            InputError: the runs predict values, or were tested on different splits.
-        """
-        if evaluation_set not in self._correct:  # several statistics ask for it, and it takes longest of all to read
-            described = self.evaluation_set(evaluation_set, self._check_one_split())
-            if described.classes is None:
-                raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
-            right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
-            right.setflags(write=False)
-            self._correct[evaluation_set] = np.asarray(right, dtype=np.bool_)
-        return self._correct[evaluation_set]
-
-    @cached_property
-    def _correct(self) -> dict[str, NDArray[np.bool_]]:
-        return {}
-
     def test_set_luck(
         self, evaluation_set: str | None = None, confidence: float = 0.95, *, held_out: bool = True
     ) -> stats.TestSetLuck:
@@ -574,11 +289,6 @@ class Study:
     def _set_of(self, evaluation_set: str | None) -> str:
         return evaluation_set if evaluation_set is not None else self.identity.primary.partition("/")[0]
 
-    @cached_property
-    def done(self) -> Study:
-        """The same study, of its runs that converged: the others predict nothing that means anything."""
-        return replace(self, runs=tuple(run for run in self.runs if run.status is Status.DONE))
-
     def _independent(self, what: str) -> Study:
         """Converged runs that share no seed: the plain ones where there are such beside others."""
         done = self.done
@@ -589,47 +299,6 @@ class Study:
                 f"as those of one order"
             )
         return chosen
-
-    def _check_not_empty(self) -> None:
-        if not self.runs:
-            raise InputError(f"no run of {self.name} is selected")
-
-    def _check_one_split(self) -> int:
-        """The split seed of all runs."""
-        self._check_not_empty()
-        splits = {run.assignment.split for run in self.runs}
-        if len(splits) > 1:
-            raise InputError(f"runs of {len(splits)} splits have different examples: select those of one split")
-        return splits.pop()
-
-    def weights(self, seed: int | Assignment) -> bytes:
-        """The kept weights of one run, in safetensors form: ``safetensors.torch.load(study.weights(3))``."""
-        found = self.archive.weights(self.name, self.run(seed).assignment.key)
-        if found is None:
-            raise InputError(f"{self.name} kept no weights of {seed}: run again with keep_weights='all'")
-        return found
-
-    def to_pandas(self) -> Any:
-        """A pandas DataFrame, one row a run: seeds, status, scores, seconds, hash of the weights."""
-        try:
-            import pandas
-        except ImportError:
-            raise InputError("to_pandas needs pandas: pip install 'seedbed[pandas]'") from None
-        return pandas.DataFrame(self.rows())
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One plain mapping a run, in the order of the runs; None for what is not known of imported ones."""
-        return [
-            {
-                **{each: getattr(run.assignment, each) if self.seeds_known else None for each in ("seed", *ROLES)},
-                "status": str(run.status),
-                **{name: run.scores.get(name) for name in self.scores},
-                "wall_seconds": None if self.identity.imported else run.wall_seconds,
-                "weights_hash": run.weights_hash,
-                "mixed": run.mixed,
-            }
-            for run in self.runs
-        ]
 
 
 def _imported(name: str, group: GroupScores, scores: Scores) -> Study:

@@ -1,0 +1,105 @@
+"""What a study is of, what is stored of a run, and where the large parts are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.fingerprint import Fingerprint
+from seedbed.records import EvaluationSet, Status
+from seedbed.scores import IMPORTED
+from seedbed.seeds import Assignment
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """What is fixed at a study's first run.
+
+    Attributes:
+        name, experiment: of the study and of its experiment.
+        parameters: the experiment's parameters that are not defaults, as text.
+        fingerprint: settings, shapes and source.
+        engine, engine_settings, threads, device: how every run is computed; ``imported``, {}, 0 and ``unknown`` where
+            scores were imported.
+        primary: the score to follow.
+        larger_is_better: score to its direction.
+        result_line: a format for the line of one run, or None.
+    """
+
+    name: str
+    experiment: str
+    parameters: Mapping[str, str]
+    fingerprint: Fingerprint
+    engine: str
+    engine_settings: Mapping[str, Any]
+    threads: int
+    device: str
+    primary: str
+    larger_is_better: Mapping[str, bool]
+    result_line: str | None
+
+    @property
+    def imported(self) -> bool:
+        """Whether the scores came from a file or list, and nothing else of the runs is known."""
+        return self.engine == IMPORTED
+
+    @property
+    def seeds_known(self) -> bool:
+        """False where imported runs are only numbered: they must not be paired with those of another study."""
+        return not (self.imported and self.fingerprint.settings.get("seeds") == "unknown")
+
+    @property
+    def guessed_directions(self) -> tuple[str, ...]:
+        """Scores whose direction (``larger_is_better``) was guessed from their names when they were imported."""
+        return tuple(self.engine_settings.get("guessed_directions", ())) if self.imported else ()
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as it is stored, without its large parts.
+
+    Attributes:
+        assignment: which seed decided what.
+        status: done, diverged or failed.
+        scores: final value of each score.
+        weights_hash: of the final weights; None where the run failed, or was imported.
+        wall_seconds: how long it took; 0 where it was imported.
+        environment: key of the environment it was computed in.
+        mixed: computed in another environment than the study's first run, with consent.
+        curve_epochs: epochs at which curves are stored.
+        error: of a failed run.
+    """
+
+    assignment: Assignment
+    status: Status
+    scores: Mapping[str, float]
+    weights_hash: str | None
+    wall_seconds: float
+    environment: str
+    mixed: bool
+    curve_epochs: tuple[int, ...]
+    error: str | None
+
+
+class Archive(Protocol):
+    """Where a study finds its large parts when they are asked for."""
+
+    def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
+        """Assignment key to (epochs, values) of every run that has this curve."""
+        ...
+
+    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
+        """Assignment key to predictions [examples, ...] of every run that has them."""
+        ...
+
+    def weights(self, study: str, key: str) -> bytes | None:
+        """The kept weights of one run."""
+        ...
+
+    def evaluation_sets(self, study: str, split: int) -> tuple[EvaluationSet, ...]:
+        """The evaluation sets of a split."""
+        ...

@@ -1,0 +1,276 @@
+"""Many runs of one experiment: reading them, choosing among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed import stats
+from seedbed.designs import WORDS, Design
+from seedbed.environment import Environment
+from seedbed.errors import InputError
+from seedbed.records import EvaluationSet, Status
+from seedbed.seeds import ROLES, Assignment, SeedsLike, as_assignments, as_numbers
+from seedbed.stats.interval import IMPORTED_RUNS
+from seedbed.study.identity import Archive, StoredRun, StudyIdentity
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Many runs of one experiment, read and chosen from. What is made of their numbers is in ``Study``.
+
+    ``study["test/accuracy"]`` is that score of every run [runs], NaN where a run failed or diverged. Runs are in the
+    order in which they were asked for, or of their seeds.
+
+    Attributes:
+        identity: what all runs have in common.
+        runs: the runs.
+        environments: key to environment.
+    """
+
+    identity: StudyIdentity
+    runs: tuple[StoredRun, ...]
+    environments: Mapping[str, Environment]
+    archive: Archive
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.identity.name
+
+    @property
+    def seeds_known(self) -> bool:
+        """False where imported runs are only numbered: they must not be paired with those of another study."""
+        return self.identity.seeds_known
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of what every run reports."""
+        return tuple(self.identity.larger_is_better)
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The seeds of each run."""
+        return tuple(run.assignment for run in self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r}: {len(self)} runs, engine {self.identity.engine}>"
+
+    def __getitem__(self, score: str) -> NDArray[np.float64]:
+        """That score of every run [runs]; NaN where the run failed or diverged."""
+        score = self.check_score(score)
+        return np.array(
+            [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
+            dtype=np.float64,
+        )
+
+    def check_score(self, score: str | None = None) -> str:
+        """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
+        other evaluation set has it. An InputError with the names there are, where it is none."""
+        if score is None:
+            return self.identity.primary
+        if score in self.scores:
+            return score
+        meant = [name for name in self.scores if name.partition("/")[2] == score]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise InputError(f"{self.name} has {score!r} of several evaluation sets: say {' or '.join(meant)}")
+        raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
+
+    def larger_is_better(self, score: str | None = None) -> bool:
+        """Which way a score is better; directs best, worst, wins and verdicts."""
+        return self.identity.larger_is_better[self.check_score(score)]
+
+    @cached_property
+    def design(self) -> Design:
+        """What the seeds of these runs form: independent draws, a crossed table, or neither."""
+        self._check_not_empty()
+        return Design.of(self.assignments)
+
+    @property
+    def scope(self) -> stats.Scope:
+        """What these runs drew anew, and what they had in common: what any statistic of them is about."""
+        if self.identity.imported:
+            return IMPORTED_RUNS
+        varied, fixed = self.design.varied, self.design.fixed
+        drawn = tuple(WORDS[role] for role in varied) or ("seeds",)
+        held = tuple(f"{WORDS[role]} (seed {seed})" for role, seed in fixed.items() if role not in ("seed", "split"))
+        split = () if "split" in varied else ("split",)
+        return stats.Scope(drawn, (*held, "data", *split, "hyperparameters"))
+
+    def select(self, seeds: SeedsLike) -> Self:
+        """The same study, of these runs alone and in this order; those that are not stored are left out."""
+        return replace(self, runs=tuple(self._by_key[a.key] for a in as_assignments(seeds) if a.key in self._by_key))
+
+    def filter(self, seeds: SeedsLike | None = None, splits: SeedsLike | None = None) -> Self:
+        """The same study, of the runs with these plain seeds (of any split), or these split seeds, or both."""
+        plain = None if seeds is None else {each.seed for each in as_assignments(seeds)}
+        chosen = None if splits is None else set(as_numbers("split", splits))
+        return replace(
+            self,
+            runs=tuple(
+                run
+                for run in self.runs
+                if (plain is None or (run.assignment.is_plain and run.assignment.seed in plain))
+                and (chosen is None or run.assignment.split in chosen)
+            ),
+        )
+
+    @cached_property
+    def plain(self) -> Self:
+        """The same study, of its runs with plain seeds."""
+        return replace(self, runs=tuple(run for run in self.runs if run.assignment.is_plain))
+
+    @cached_property
+    def by_roles(self) -> Self:
+        """The same study, of its runs with a seed for each role."""
+        return replace(self, runs=tuple(run for run in self.runs if not run.assignment.is_plain))
+
+    @cached_property
+    def done(self) -> Self:
+        """The same study, of its runs that converged: the others predict nothing that means anything."""
+        return replace(self, runs=tuple(run for run in self.runs if run.status is Status.DONE))
+
+    def run(self, seed: int | Assignment) -> StoredRun:
+        """One run."""
+        key = as_assignments(seed)[0].key
+        if key not in self._by_key:
+            raise InputError(f"{self.name} has no run with {key}")
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, StoredRun]:
+        return {run.assignment.key: run for run in self.runs}
+
+    def count(self, status: Status) -> int:
+        """How many runs ended so."""
+        return sum(run.status is status for run in self.runs)
+
+    def extremes(self, score: str | None = None) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
+        """The seeds of the runs with the least and with the greatest value of a score."""
+        values = self[self.check_score(score)]
+        if not np.isfinite(values).any():
+            return (), ()
+        finite = np.where(np.isfinite(values), values, np.nan)
+        return (
+            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmin(finite))),
+            tuple(self.runs[i].assignment for i in np.flatnonzero(values == np.nanmax(finite))),
+        )
+
+    def curves(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Epochs [epochs] and values [runs, epochs] of a score; NaN where a run has no such curve.
+
+        Raises:
+            InputError: no such score, or no run kept curves.
+        """
+        score = self.check_score(score)
+        self._check_not_empty()
+        stored = self.archive.curves(self.name, score)
+        mine = [stored.get(run.assignment.key) for run in self.runs]
+        epochs = sorted({epoch for curve in mine if curve is not None for epoch in curve[0]})
+        if not epochs:
+            raise InputError(f"{self.name} has no curves: run it again with curves=1 (the command: --curves)")
+        column = {epoch: i for i, epoch in enumerate(epochs)}
+        values = np.full((len(mine), len(epochs)), np.nan)
+        for row, curve in enumerate(mine):
+            if curve is not None:
+                values[row, [column[epoch] for epoch in curve[0]]] = curve[1]
+        return np.array(epochs, dtype=np.int64), values
+
+    def predictions(self, evaluation_set: str) -> NDArray[Any]:
+        """What each run predicted for each example [runs, examples, ...]: classes, or values.
+
+        Raises:
+            InputError: no such set, a run of the study did not keep its predictions, or runs are of different splits.
+        """
+        self._check_one_split()
+        stored = self.archive.predictions(self.name, evaluation_set)
+        missing = [run.assignment.label for run in self.runs if run.assignment.key not in stored]
+        if missing:
+            raise InputError(
+                f"{self.name} has no predictions on {evaluation_set!r} for {len(missing)} of {len(self)} runs "
+                f"(the first: {missing[0]})"
+            )
+        return np.stack([stored[run.assignment.key] for run in self.runs])
+
+    def targets(self, evaluation_set: str, split: int = 0) -> NDArray[Any]:
+        """What the data set holds for each example [examples, ...]."""
+        return self.evaluation_set(evaluation_set, split).targets
+
+    def evaluation_set(self, name: str, split: int = 0) -> EvaluationSet:
+        """An evaluation set as it is stored."""
+        sets: Sequence[EvaluationSet] = self.archive.evaluation_sets(self.name, split)
+        for each in sets:
+            if each.name == name:
+                return each
+        raise InputError(f"{self.name} has no evaluation set {name!r}; it has {', '.join(s.name for s in sets)}")
+
+    def correct(self, evaluation_set: str) -> NDArray[np.bool_]:
+        """Whether each run was right on each example [runs, examples]; of classifications, for one split. Not to be
+        written to.
+
+        Raises:
+            InputError: the runs predict values, or were tested on different splits.
+        """
+        if evaluation_set not in self._correct:  # several statistics ask for it, and it takes longest of all to read
+            described = self.evaluation_set(evaluation_set, self._check_one_split())
+            if described.classes is None:
+                raise InputError(f"runs of {self.name} predict values, not classes: none is right or wrong")
+            right = self.predictions(evaluation_set) == described.targets.reshape(1, *described.targets.shape)
+            right.setflags(write=False)
+            self._correct[evaluation_set] = np.asarray(right, dtype=np.bool_)
+        return self._correct[evaluation_set]
+
+    @cached_property
+    def _correct(self) -> dict[str, NDArray[np.bool_]]:
+        return {}
+
+    def weights(self, seed: int | Assignment) -> bytes:
+        """The kept weights of one run, in safetensors form: ``safetensors.torch.load(study.weights(3))``."""
+        found = self.archive.weights(self.name, self.run(seed).assignment.key)
+        if found is None:
+            raise InputError(f"{self.name} kept no weights of {seed}: run again with keep_weights='all'")
+        return found
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, one row a run: seeds, status, scores, seconds, hash of the weights."""
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_pandas needs pandas: pip install 'seedbed[pandas]'") from None
+        return pandas.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain mapping a run, in the order of the runs; None for what is not known of imported ones."""
+        return [
+            {
+                **{each: getattr(run.assignment, each) if self.seeds_known else None for each in ("seed", *ROLES)},
+                "status": str(run.status),
+                **{name: run.scores.get(name) for name in self.scores},
+                "wall_seconds": None if self.identity.imported else run.wall_seconds,
+                "weights_hash": run.weights_hash,
+                "mixed": run.mixed,
+            }
+            for run in self.runs
+        ]
+
+    def _check_not_empty(self) -> None:
+        if not self.runs:
+            raise InputError(f"no run of {self.name} is selected")
+
+    def _check_one_split(self) -> int:
+        """The split seed of all runs."""
+        self._check_not_empty()
+        splits = {run.assignment.split for run in self.runs}
+        if len(splits) > 1:
+            raise InputError(f"runs of {len(splits)} splits have different examples: select those of one split")
+        return splits.pop()
