@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed import environment, executors, runner
+from seedbed import environment, executors
 from seedbed.fingerprint import hash_state
 from seedbed.records import RunResult, Status
 from seedbed.report import text
@@ -355,7 +355,7 @@ def test_another_environment_needs_consent_and_is_marked(store: Path, monkeypatc
     run(store, range(2))
     here = environment.capture()
     elsewhere = replace(here, identity={**here.identity, "torch": "1.0"})
-    monkeypatch.setattr(runner.environment, "capture", lambda engine: elsewhere)
+    monkeypatch.setattr(environment, "capture", lambda engine: elsewhere)
     with pytest.raises(sb.IdentityError, match=r"torch: .* stored, 1\.0 now"):
         run(store, range(3))
     study = run(store, range(3), mixed=True, watcher=(told := Told()))

@@ -18,9 +18,9 @@ from torch.optim import SGD
 
 import seedbed as sb
 from seedbed import stats
-from seedbed.following import Following
 from seedbed.records import RunResult, Status
 from seedbed.report import stopping as words
+from seedbed.runner.following import Following
 from seedbed.seeds import Assignment
 from seedbed.stats import Interval
 from seedbed.stopped import Stopped

@@ -16,17 +16,15 @@ from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
 from seedbed.experiments import Experiment
-from seedbed.following import Following
-from seedbed.preparing import KeepWeights, Options, Plan, RunOptions, check_caller, check_watcher, prepare
+from seedbed.runner.following import Following
+from seedbed.runner.preparing import KeepWeights, Options, Plan, RunOptions, check_caller, check_watcher, prepare
+from seedbed.runner.session import Session, Silent, Watcher
 from seedbed.seeds import Assignment, SeedsLike, as_assignments, check_seed
-from seedbed.session import Session, Silent, Watcher
 from seedbed.stats.checks import count
 from seedbed.stopped import Stopped
 from seedbed.stopping import Decided, FixedWidth, Look, Stein, parse_until, resolve
 from seedbed.store import DEFAULT, StudyWriter, load, note_stopping
 from seedbed.study import Study
-
-__all__ = ["KeepWeights", "LookingWatcher", "Watcher", "check", "run", "run_until", "run_until_decided"]
 
 MOST = 10_000  # seeds that a rule may take unless told otherwise
 _OVER = object()

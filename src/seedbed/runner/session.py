@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from seedbed.errors import WorkerError
 from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, Task, ThreadExecutor
-from seedbed.preparing import Plan
 from seedbed.records import RunResult, Status
+from seedbed.runner.preparing import Plan
 from seedbed.seeds import Assignment
 from seedbed.store import StudyWriter, load
 from seedbed.study import StoredRun, Study
