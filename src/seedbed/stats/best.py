@@ -34,6 +34,9 @@ def expected_best(
     to n it covers as little as half. With k = n the estimate is the best of the sample: a description, not of seeds to
     come.
 
+    Simulated: docs/simulation.md, best of k. With n = 20 k from 60 to 200, at 95 %, it covers 92 to 93 % of normal
+    scores and 90 to 91 % of skewed ones (skewness 1.75).
+
     Raises:
         InputError: k is larger than the number of converged runs.
     """
@@ -61,7 +64,8 @@ def expected_best(
         for start in range(0, resamples, rows)
     ])  # fmt: skip
     low, high = np.sort(sign * np.quantile(bests, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    return Interval(estimate, float(low), float(high), confidence, f"{name}; percentile bootstrap", SEEDS)
+    note = "it covers less than it says: simulated, with 20 runs for each of the k, 90 to 93 % in place of 95"
+    return Interval(estimate, float(low), float(high), confidence, f"{name}; percentile bootstrap", SEEDS, note)
 
 
 def _weights(n: int, k: int) -> NDArray[np.float64]:

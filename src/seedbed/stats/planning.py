@@ -59,6 +59,8 @@ def seeds_needed(
     The difference is one that would matter, stated before it is looked for; the one that was observed would give a
     number that only says again what the p-value said (Hoenig and Heisey, The American Statistician 55, 2001).
 
+    Simulated: docs/simulation.md, planning.
+
     Args:
         sd: over seeds, of one method; taken to be the other's too.
         difference: of the means; its sign does not matter.
@@ -93,6 +95,8 @@ def seeds_for_width(sd: float, half_width: float, confidence: float = 0.95) -> i
 def seeds_for_probability(gamma: float = 0.75, power: float = 0.95, confidence: float = 0.95) -> int:
     """Seeds per method with which a one-sided rank test finds that a run of A beats a run of B with probability
     ``gamma`` (Noether, JASA 82, 1987, as Bouthillier and others recommend, MLSys 2021: 29 for the defaults).
+
+    Simulated: docs/simulation.md, planning.
 
     Raises:
         InputError: ``gamma`` is not above one half: there is nothing to find.
