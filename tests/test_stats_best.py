@@ -30,6 +30,7 @@ def test_its_interval_is_given_where_it_covers() -> None:
     true = 0.8462843753216345  # the mean of the best of 3 normal values: 3 / (2 sqrt(pi))
     covered = np.mean([true in expected_best(x, 3, rng=1) for x in rng.normal(size=(150, 60))])
     assert covered > 0.87  # of 150 draws the error is 0.02
+    assert "90 to 93 %" in expected_best(rng.normal(size=60), 3).note
     assert expected_best(rng.normal(size=59), 3).low is None
     assert "needs 60 runs, and 59" in expected_best(rng.normal(size=59), 3).note
 

@@ -182,8 +182,26 @@ def test_what_no_test_can_tell_is_said() -> None:
 
 def test_few_runs_of_other_sizes_are_noted() -> None:
     rng = np.random.default_rng(5)
-    assert any("Welch" in note for note in compare(rng.normal(size=3), rng.normal(size=20)).notes)
+    for few in (3, 5):
+        (note,) = compare(rng.normal(size=few), rng.normal(size=20)).notes
+        assert "Welch" in note
+        assert "15 %" in note
+    assert compare(rng.normal(size=6), rng.normal(size=20)).notes == ()
     assert compare(rng.normal(size=5), rng.normal(size=5)).notes == ()
+    (note,) = compare([0.0, 1.0, 2.0], [0.0, 3.0, 6.0]).notes
+    assert "11 %" in note
+
+
+def test_exact_tests_of_other_sizes_and_spreads_are_noted() -> None:
+    rng = np.random.default_rng(6)
+    (note,) = compare(rng.normal(size=10), rng.normal(0, 5, size=20)).notes
+    assert "31 %" in note
+    assert compare(rng.normal(size=10), rng.normal(0, 5, size=10)).notes == ()
+
+
+def test_three_runs_of_each_are_noted_of_the_probability() -> None:
+    assert "90 %" in probability_better([1.0, 2.0, 3.0], [0.0, 1.5, 4.0]).note
+    assert not probability_better([1.0, 2.0, 3.0, 4.0], [0.0, 1.5, 4.0]).note
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,7 @@ def test_the_interval_of_a_small_table_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((2.5 - half, 2.5 + half))
     assert found.scope == SEEDS_AND_EXAMPLES
     assert "2 runs" in found.note
+    assert "90 to 93 %" in found.note
 
 
 @pytest.mark.parametrize(("runs", "others"), [((6, 9), (4, 9)), ((5, 12), (5, 12)), ((5, 8), None)])
@@ -430,6 +431,7 @@ def test_the_bootstrap_repeats_by_its_seed_and_in_parts(monkeypatch: pytest.Monk
     def of(rng: Any = None) -> tuple[float | None, float | None]:
         found = seeds_and_examples_interval(correct, method="bootstrap", rng=rng)
         assert "5 runs" in found.note
+        assert "92 %" in found.note
         return found.low, found.high
 
     assert of() == of(0) == of(np.random.default_rng(0))

@@ -221,6 +221,13 @@ def test_methods_are_refused_where_they_mislead() -> None:
         mean_interval(range(30), method="bca", rng="x")  # type: ignore[arg-type]
 
 
+def test_bca_says_how_far_it_falls_short_of_few_runs() -> None:
+    x = np.random.default_rng(9).normal(size=100)
+    assert "91 %" in mean_interval(x[:99], method="bca").note
+    assert not mean_interval(x, method="bca").note
+    assert not mean_interval(x[:20], method="studentized").note
+
+
 def test_a_summary_says_what_to_know_of_its_values() -> None:
     rng = np.random.default_rng(7)
     notes = summarize([1.0, 2.0, math.nan]).notes
@@ -228,7 +235,7 @@ def test_a_summary_says_what_to_know_of_its_values() -> None:
     assert "2 runs: too few" in notes[1]
     assert summarize([1.0, math.nan]).of == "of converged runs"
     assert summarize([4.0, 4.0, 4.0, 4.0, 4.0]).notes == ("all values are equal",)
-    assert any("skewed" in note for note in summarize(rng.exponential(size=100)).notes)
+    assert any("skewed" in note and "studentized" in note for note in summarize(rng.exponential(size=100)).notes)
     heavy = summarize(rng.standard_t(2, size=200))
     assert heavy.sd_method == "Bonett"
     assert any("heavier" in note for note in heavy.notes)

@@ -274,8 +274,9 @@ def test_no_interval_where_a_bootstrap_sees_no_spread() -> None:
 
 def test_few_runs_are_noted() -> None:
     rng = np.random.default_rng(7)
-    few, many = aggregate({"a": rng.random((3, 5))}), aggregate({"a": rng.random((10, 5))})
+    few, many = aggregate({"a": rng.random((3, 5))}), aggregate({"a": rng.random((20, 5))})
     assert "89%" in few.notes[0]
+    assert "94%" in aggregate({"a": rng.random((10, 5))}).notes[0]
     assert "89%" in few.mean["a"].note
     assert not many.notes
     assert not many.mean["a"].note

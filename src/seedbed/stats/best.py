@@ -35,6 +35,9 @@ def expected_best(
     to n it covers as little as half. With k = n the estimate is the best of the sample: a description, not of seeds to
     come.
 
+    Simulated: docs/simulation.md, best of k. With n = 20 k from 60 to 200, at 95 %, it covers 92 to 93 % of normal
+    scores and 90 to 91 % of skewed ones (skewness 1.75).
+
     Raises:
         InputError: k is larger than the number of converged runs.
     """
@@ -72,7 +75,8 @@ def expected_bests(
     for k, weight in weights.items():
         estimate, name = sign * float(weight @ ordered), f"best of {k}, unbiased"
         if k in ends:
-            result[k] = Interval(estimate, *ends[k], confidence, f"{name}; percentile bootstrap", SEEDS)
+            note = "it covers less than it says: simulated, with 20 runs for each of the k, 90 to 93 % in place of 95"
+            result[k] = Interval(estimate, *ends[k], confidence, f"{name}; percentile bootstrap", SEEDS, note)
         elif k == n and n > 1:
             note = "the best of all runs there are: it describes them, and says nothing of other seeds"
             result[k] = Interval(estimate, None, None, confidence, name, NOTHING, note)

@@ -20,7 +20,8 @@ from seedbed.stats.planning import detectable_difference
 from seedbed.stats.superiority import correlation_interval, probability_better
 
 Verdict = Literal["a higher", "b higher", "equivalent within the margin", "unresolved"]
-FEW = 5  # values of a method below which Welch's test can miss its size
+FEW = 5  # values of a method up to which Welch's test can miss its size
+UNLIKE = 2.0  # ratio of spreads from which they are noted, where they matter
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Comparison:
         probability_better: how often a run of A is better than a run of B of any seed, ties half.
         wins: within seeds, where paired.
         correlation: of the scores of a seed, where paired.
-        detectable: the true difference that so many seeds find with 80 % power, at this spread.
+        detectable: the true difference that so many seeds find with 80 % power, were this spread the true one. Few
+            seeds can underrate it: of 3 pairs, what is named so is found in 63 % of the cases, of 10 in 74 %.
         margin: within which methods would count as equivalent, or None.
         larger_is_better: which way is better; directs ``probability_better``, ``wins`` and ``better``.
         verdict: which mean is higher, where the interval says so; equivalence only where a margin was given.
@@ -113,6 +115,15 @@ def compare(
         paired: whether a[i] and b[i] ran under the same seed; None is False.
         margin: the difference below which methods count as equivalent, stated before looking.
         rng: for arrangements that are too many to look at: a generator, or the seed of one; where not given, seed 0.
+
+    Simulated: docs/simulation.md, two methods, unpaired; two methods on shared seeds; probability that one is better;
+    correlation; equivalence; planning. With as many runs and the same distribution of both (normal, skewed or two
+    modes), no test rejects more than 5.5 % of true nulls at 5 %. Otherwise some do. Welch's, with equal spreads and 3
+    beside 20 runs: 7 % of normal, 10 % of skewed and 15 % of two-mode scores; with 5 beside 20, 6 to 7 %. Welch's and
+    the paired t, where one method spreads 3 times as much: 6 to 10 % of skewed scores, and of two modes up to 11 % with
+    3 runs. Permutations ask whether the distributions are the same: where the method of fewer runs spreads 3 times as
+    much, they reject 13 to 31 % of equal means. With 5 beside 20 runs of skewed scores, equivalence is claimed in up to
+    10 %.
 
     Raises:
         InputError: arrays are empty, not one-dimensional or hold no numbers; paired ones differ in length; no converged
@@ -236,11 +247,22 @@ def _notes(a: NDArray[np.float64], b: NDArray[np.float64], paired: bool, test: _
             if paired
             else "the scores of neither method vary: no t test can be made"
         )
-    elif not paired and min(len(a), len(b)) < FEW:
+    elif not paired:
         spreads = sorted((a.std(ddof=1), b.std(ddof=1)))
-        if len(a) != len(b) or spreads[1] > 2 * spreads[0]:
+        unlike = spreads[1] > UNLIKE * spreads[0]
+        if min(len(a), len(b)) <= FEW and (len(a) != len(b) or unlike):
+            found = (
+                "of 3 and 3 runs, one spread 3 times the other, 5 to 11 % of true nulls at 5 %, of 5 and 5, 5 to 8 %"
+                if len(a) == len(b)
+                else "of 3 beside 20 runs up to 15 % of true nulls at 5 %, of 5 beside 20, up to 9 %"
+            )
             notes.append(
                 f"Welch's test rejects more often than it says with {min(len(a), len(b))} runs of one method and other "
-                f"sizes or spreads of the other"
+                f"sizes or spreads of the other (simulated: {found})"
+            )
+        if unlike and len(a) != len(b):
+            notes.append(
+                "the exact p-value asks whether both distributions are the same, and their spreads seem not to be: of "
+                "equal means it rejects up to 31 % at 5 %, where the method of fewer runs is the more spread"
             )
     return tuple(notes)

@@ -147,6 +147,10 @@ def variance_components(table: ArrayLike, confidence: float = 0.95, *, noise: st
     1998) of the level means, of what is left after both factors, or within cells, is above 1 and above twice its
     standard error under normality. Intervals that are not jackknifed are then too short.
 
+    Simulated: docs/simulation.md, variance components. At 95 %, they cover 95 % of normal effects from tables of 5 x 5
+    on. Of skewed effects (skewness 1.75) those of init and order cover 89 to 91 % at 5 x 5, 84 to 86 % at 10 x 10, and
+    88 to 89 % where they are jackknifed at 40 x 40; of the residual 83, 75 and 96 %.
+
     Args:
         noise: which noise seeds the cells ran under, for the notes: without replicates, noise that is the same in
             every cell, or shared by a row, is no part of the residual.
@@ -211,6 +215,9 @@ def one_way(groups: Sequence[ArrayLike], confidence: float = 0.95) -> OneWay:
     approximation that suffers where sizes are very unequal and groups hardly differ, and whose centre is not the
     estimate. Within: chi-square, exact for normal noise. From 30 groups both are the jackknife that leaves out one
     group at a time, as in ``variance_components``.
+
+    Simulated: docs/simulation.md, groups. At 95 %, they cover 95 % of normal scores. Of skewed ones (skewness 1.75) in
+    5 or 10 groups, between covers 89 to 92 %, within 77 to 79 %; in 40, jackknifed, both cover 92 %.
 
     Raises:
         InputError: fewer than 2 groups, no group of more than one run, an empty group, or a score that is no finite
@@ -282,6 +289,9 @@ def isolate(table: ArrayLike, confidence: float = 0.95) -> Isolated:
     84 % where it says 95). It is an interval of what holds on average over all orders (or inits) that could have been
     drawn; at one given order the spread can be another. With replicates, a run is one replicate: its own noise is part
     of every spread.
+
+    Simulated: docs/simulation.md, variance components. At 95 %, they cover 95 % of normal effects; of skewed ones
+    (skewness 1.75) 88 to 91 % at 5 x 5, 83 to 85 % at 10 x 10, and 74 to 76 % at 40 x 40.
 
     Raises:
         InputError: as ``variance_components``.

@@ -27,6 +27,8 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     Student's t with the degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946), of which no fewer than 1 are
     taken.
 
+    Simulated: docs/simulation.md, means of crossed designs.
+
     Returns:
         The interval; ``low`` and ``high`` are None where all scores are equal.
 

@@ -74,6 +74,10 @@ def test_set_luck(
     scores are about normal over seeds, takes the finite part as known, and holds this test set fixed. It is wide:
     with 10 runs it reaches from half the observed variance to three times as much.
 
+    Simulated: docs/simulation.md, test-set luck. The estimate is unbiased. At 95 %, the interval covers 94 to 95 %
+    where accuracies are normal over seeds; where they are skewed (1.75) with a spread like the test set's noise, 89 %
+    with 20 runs and 93 % with 3.
+
     Examples are not resampled here. A resample holds examples twice, and the covariance of an example with its double
     is the variance of that example: the finite part, which is to be taken out, comes back in. Over resamples the
     estimate averages to the observed variance itself.
@@ -263,6 +267,12 @@ def seeds_and_examples_interval(
     multi-bootstrap of Sellam and others, arXiv 2106.16163): two methods' examples together, their seeds each by itself.
     Of few seeds it is too short, as its variance of R seeds' mean is (R-1)/R of what it should be: prefer ``anova``.
 
+    Simulated: docs/simulation.md, new seeds and new examples. Of answers 0 or 1 at 95 %, ``anova`` covers 95 to 99 %
+    where the noise of single answers is the larger part. Where runs differ more than that, with 3 runs it covers 93 %
+    of normal, 91 % of skewed and 90 % of two-mode accuracies, with 5 to 10 runs 92 to 93 % of skewed ones. The
+    bootstrap is mostly too long, up to 99 %, since the noise of single answers counts in it more than once; where 3
+    runs differ more, it covers 92 %.
+
     Args:
         correct: [runs, examples], 0 or 1, or any score of an example whose mean is the run's score.
         other: [runs of B, examples], of another method on the same examples in the same order; the number of runs may
@@ -306,7 +316,11 @@ def seeds_and_examples_interval(
     note = ""
     fewest = min(len(scores) for scores in groups)
     if fewest < (FEW if method == "anova" else FEW_FOR_BOOTSTRAP):
-        note = f"with {fewest} runs it covers less often than it says where runs differ much"
+        found = "90 to 93 %" if method == "anova" else "92 %"
+        note = (
+            f"with {fewest} runs it covers less often than it says where runs differ much (simulated, with 3 runs "
+            f"{found} in place of 95)"
+        )
     return Interval(estimate, *ends, confidence, name, SEEDS_AND_EXAMPLES, note)
 
 

@@ -16,6 +16,11 @@ from seedbed.stats.interval import SEEDS, Interval
 
 RESAMPLES = 9999  # of a bootstrap: with the sample itself 10,000, of which 2.5 % is a whole number
 LEAST_FOR_BCA, LEAST_FOR_STUDENTIZED, LEAST_FOR_BONETT = 20, 5, 5
+ENOUGH_FOR_BCA = 100  # runs from which it goes without a note
+BCA_FALLS_SHORT = (
+    "with few runs the BCa bootstrap covers less than it says: with 20 and at 95 %, 93 % of normal scores and 91 % of "
+    "skewed ones"
+)
 _CHUNK = 2**22  # values of resamples held at once
 
 
@@ -45,6 +50,11 @@ def mean_interval(
             chapter 12), from n = 5: covers skewed scores better than t, with intervals that are long at small n.
         rng: of the bootstraps: a generator, or the seed of one; where not given, seed 0.
 
+    Simulated: docs/simulation.md, mean of one sample. At 95 %, ``t`` covers 95 % of normal scores at every n. From 3 to
+    20 runs it covers 92 to 93 % of skewed ones (skewness 1.75), and with 3 runs 88 % of those around two far points.
+    ``studentized`` covers 93 to 94 % of the skewed ones. ``bca`` falls short of what it is for: with 20 runs it covers
+    93 % of normal and 91 % of skewed scores, less than ``t``.
+
     Raises:
         InputError: fewer runs than the method needs (bca 20, studentized 5), or no such method. One run has no
             interval: ``low`` and ``high`` are None.
@@ -56,7 +66,8 @@ def mean_interval(
     mean = float(found.mean())
     if method == "bca":
         at_least(found, LEAST_FOR_BCA, "the BCa bootstrap, which covers far less than it says below that,")
-        return Interval(mean, *_bca(found, confidence, generator(rng)), confidence, "BCa bootstrap", SEEDS)
+        note = BCA_FALLS_SHORT if len(found) < ENOUGH_FOR_BCA else ""
+        return Interval(mean, *_bca(found, confidence, generator(rng)), confidence, "BCa bootstrap", SEEDS, note)
     if method == "studentized":
         at_least(found, LEAST_FOR_STUDENTIZED, "the studentized bootstrap")
         return Interval(
@@ -112,6 +123,9 @@ def sd_interval(x: ArrayLike, confidence: float = 0.95, method: Literal["chi2", 
     Args:
         method: ``chi2``, exact for normal values at any n, and too short where tails are heavy, whatever n is.
             ``bonett`` (Computational Statistics and Data Analysis 50, 2006), which estimates the tails; from n = 5.
+
+    Simulated: docs/simulation.md, standard deviation. At 95 %, both cover normal scores. Of skewed ones (skewness 1.75)
+    ``chi2`` covers 91 % with 3 runs and 78 % with 20, ``bonett`` 91 % with 10 and 88 % with 20.
 
     Raises:
         InputError: fewer runs than the method needs, or no such method. One run has no spread: ``estimate`` is NaN and
@@ -181,6 +195,8 @@ def quantile_interval(x: ArrayLike, q: float = 0.5, confidence: float = 0.95) ->
     Order statistics cover at least what is asked, whatever the distribution (David and Nagaraja, Order Statistics,
     2003, section 7.1). Few values reach no such interval: of a median, fewer than 6 at 95 %; ``low`` and ``high`` are
     None then.
+
+    Simulated: docs/simulation.md, quantiles.
     """
     found, q, confidence = np.sort(converged(x)), probability(q, "q"), probability(confidence)
     at_least(found, 1, "a quantile")
@@ -202,6 +218,9 @@ def next_interval(x: ArrayLike, confidence: float = 0.95) -> Interval:
 
     Where n is large enough for it (39 at 95 %), between two of the values, which holds for any distribution (David and
     Nagaraja, Order Statistics, 2003, section 7.2); below, Student's t for normal values.
+
+    Simulated: docs/simulation.md, one more seed. At 95 %, Student's t holds the next of skewed scores (skewness 1.75)
+    in 93 to 94 % of the cases, and of scores around two far points in 93 % with 3 runs.
     """
     found, confidence = np.sort(converged(x)), probability(confidence)
     at_least(found, 1, "a prediction")

@@ -43,7 +43,10 @@ def _rejected(shift: float, degrees: float, critical: float) -> float:
     """How often a t statistic whose expectation is shifted so far lies beyond the critical value, on either side."""
     if shift > critical + SURE:
         return 1.0
-    return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))
+    wrong_side = float(special.nctdtr(degrees, shift, -critical))
+    if math.isnan(wrong_side):  # scipy's answer for many large shifts, where it is below 1e-12
+        wrong_side = 0.0
+    return float(1 - special.nctdtr(degrees, shift, critical)) + wrong_side
 
 
 def seeds_needed(
@@ -58,6 +61,8 @@ def seeds_needed(
 
     The difference is one that would matter, stated before it is looked for; the one that was observed would give a
     number that only says again what the p-value said (Hoenig and Heisey, The American Statistician 55, 2001).
+
+    Simulated: docs/simulation.md, planning.
 
     Args:
         sd: over seeds, of one method; taken to be the other's too.
@@ -93,6 +98,8 @@ def seeds_for_width(sd: float, half_width: float, confidence: float = 0.95) -> i
 def seeds_for_probability(gamma: float = 0.75, power: float = 0.95, confidence: float = 0.95) -> int:
     """Seeds per method with which a one-sided rank test finds that a run of A beats a run of B with probability
     ``gamma`` (Noether, JASA 82, 1987, as Bouthillier and others recommend, MLSys 2021: 29 for the defaults).
+
+    Simulated: docs/simulation.md, planning.
 
     Raises:
         InputError: ``gamma`` is not above one half: there is nothing to find.

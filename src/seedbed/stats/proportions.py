@@ -15,6 +15,8 @@ def share_interval(successes: int, trials: int, confidence: float = 0.95) -> Int
     Its ends are quantiles of beta distributions (Clopper and Pearson, Biometrika 26, 1934); it covers at least what is
     asked, and more for few trials.
 
+    Simulated: docs/simulation.md, shares.
+
     Raises:
         InputError: there are no trials, or more successes than trials.
     """

@@ -46,8 +46,11 @@ def fixed_width(x: ArrayLike, half_width: float, confidence: float = 0.95, least
     The rule of Chow and Robbins (Annals of Mathematical Statistics 36, 1965), with Student's t for its critical value:
     look after every run from the ``least``-th on, and stop at the first look that finds Student's interval short
     enough. Its coverage tends to what is asked as ``half_width`` becomes small; before that it falls a little short,
-    since it stops rather where the spread came out small. Of normal scores and 95 %, simulation finds 93.5 to 95 % with
+    since it stops rather where the spread came out small. Of normal scores and 95 %, simulation finds 93.4 to 95 % with
     ``least=10``, whatever the width, and 90 % with ``least=3``. `stein_interval` has no such loss.
+
+    Simulated: docs/simulation.md, stopping by width. Of skewed scores (skewness 1.75) it covers 89 to 92 % with
+    ``least=10``, of scores around two far points 93 to 94 %.
 
     A width is looked for here, not a difference: stopping at the first p-value below 5 % would find one in vain far
     more often than that; `mean_sequence` is for it.
@@ -101,6 +104,9 @@ def stein_interval(x: ArrayLike, n_first: int, half_width: float | None = None, 
     mean ± t s / sqrt(n), with s and the degrees of freedom of the first stage alone (Stein 1945). Of normal scores it
     covers exactly, since the first stage's spread, which chose n, says nothing of the mean. For the same reason n must
     be chosen by that spread, and by no score of the second stage.
+
+    Simulated: docs/simulation.md, stopping by width. Of skewed scores (skewness 1.75) it covers 90 % at 95 % with a
+    first stage of 5, and 93 % with one of 20.
 
     Args:
         half_width: where given, what `stein_second_stage` was asked for; fewer runs than it said are an error.
@@ -175,7 +181,9 @@ def mean_sequence(
     (Ville); the values m at which it has not are the interval. It is far shorter at few runs (± 0.023 of those
     scores after 10), and holds for normal scores; for others no theorem says so. Of 200 looks at 95 %, in simulation
     3 % of sequences miss the mean of normal scores at some time, 5 % of uniform ones, and 8 % of lognormal ones with a
-    skewness of 1.75.
+    skewness of 1.75 or of scores around two far points.
+
+    Simulated: docs/simulation.md, looking after every run.
 
     Args:
         bounds: within which every score must lie by definition, not by looking: (0, 1) of an accuracy. Not used with
@@ -220,6 +228,8 @@ def difference_sequence(
     """A confidence sequence of the mean of a minus b, of paired scores ``a`` and ``b`` [runs, in order].
 
     `mean_sequence` of the differences. Where scores lie within (lo, hi), differences lie within (lo - hi, hi - lo).
+
+    Simulated: docs/simulation.md, looking after every run.
 
     Args:
         bounds: of the scores of both methods.

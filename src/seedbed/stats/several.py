@@ -23,7 +23,7 @@ from seedbed.stats.superiority import superiority
 Adjustment = Literal["holm", "bonferroni", "bh"]
 SEEDS_OF_TASKS = Scope(("seeds",), ("data sets", "splits", "hyperparameters"))
 THRESHOLDS = 101  # of a performance profile, where none are given
-ENOUGH_RUNS = 10  # per task, from which a bootstrap's lost share of the variance goes without a note
+ENOUGH_RUNS = 20  # per task, from which a bootstrap's lost share of the variance goes without a note
 _CHUNK = 2**22  # values of resamples held at once
 
 
@@ -36,6 +36,8 @@ def adjust(p: ArrayLike, method: Adjustment = "holm") -> NDArray[np.float64]:
             which multiplies every p-value by their number. ``bh``, steps up (Benjamini and Hochberg, JRSS B 57, 1995):
             keeps the expected share of false rejections among the rejections, for tests that are independent or
             depend on each other positively; it allows more false rejections than the other two.
+
+    Simulated: docs/simulation.md, adjusted p-values.
 
     Raises:
         InputError: no p-value, one that is NaN or not between 0 and 1, or no such method.
@@ -115,6 +117,10 @@ def compare_many(
         primary: whether the metric is the one that was to decide, stated before looking.
         margin: the difference below which two methods count as equivalent, stated before looking.
         rng: of the exact tests with too many arrangements: a generator, or the seed of one; where not given, seed 0.
+
+    Simulated: docs/simulation.md, several methods. With equal numbers of runs the joint intervals, and Holm's p-values,
+    are wrong anywhere in at most 5 % of the cases for normal and skewed scores; with 3 runs each of scores around two
+    far points, of 5 methods in 7 %.
 
     Raises:
         InputError: there are fewer than two methods, or two of them cannot be compared: see `compare`.
@@ -204,7 +210,11 @@ def aggregate(
     Intervals are percentiles of a stratified bootstrap: runs are drawn anew within every task, tasks stay. Of n runs a
     task, such a bootstrap sees (n - 1) / n of the variance, so that intervals of few runs are too short: of normal
     scores over many tasks, 89 % at n = 3, 92 % at n = 5 and 94 % at n = 10 in place of 95 %; fewer over few tasks. A
-    note says so below 10 runs.
+    note says so below 20 runs.
+
+    Simulated: docs/simulation.md, several data sets. Over 5 tasks at 95 %, the interval of the mean covers 86 % of
+    normal scores with 3 runs, 90 % with 5, 93 % with 10 and 94 % with 20, and of skewed ones (skewness 1.75) 84, 89, 92
+    and 94 %.
 
     Args:
         scores: of each method, by name, its scores [runs, tasks]; tasks are the same in the same order for all
@@ -350,7 +360,10 @@ def _short(runs: int, confidence: float) -> str:
     if runs == 1:
         return "one run a task has no spread"
     reached = 2 * float(special.ndtr(normal(confidence) * math.sqrt((runs - 1) / runs))) - 1
-    return f"of {runs} runs a task, bootstrap intervals are too short: they cover about {reached:.0%} at best"
+    return (
+        f"of {runs} runs a task, bootstrap intervals are too short: they cover about {reached:.0%} at best, over few "
+        f"tasks less"
+    )
 
 
 def violation_ratio(a: ArrayLike, b: ArrayLike) -> float:

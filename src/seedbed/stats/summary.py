@@ -12,7 +12,7 @@ from seedbed.stats import shape
 from seedbed.stats.checks import probability, values
 from seedbed.stats.dip import is_multimodal
 from seedbed.stats.interval import SEEDS, Interval, Scope
-from seedbed.stats.one_sample import LEAST_FOR_BCA, iqm, mean_interval, next_interval, sd_interval
+from seedbed.stats.one_sample import iqm, mean_interval, next_interval, sd_interval
 from seedbed.stats.proportions import share_interval
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
@@ -78,6 +78,10 @@ def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
     The interval of the mean is ``mean ± t((1 + confidence) / 2, n - 1) · sd / sqrt(n)`` (Student, Biometrika 6, 1908),
     which supposes independent values from a normal distribution, and is robust to mild departures; of the others see
     ``sd_interval``, ``next_interval`` and ``share_interval``.
+
+    Simulated: docs/simulation.md, mean of one sample; standard deviation; one more seed; shares; several modes. Of
+    skewed scores (skewness 1.75) at 95 %, the interval of the mean covers 92 to 93 % with 3 to 20 runs, and that of the
+    standard deviation, Bonett's where tails are seen to be heavy, 84 to 85 % with 20 to 50.
 
     Raises:
         InputError: ``x`` is empty or not one-dimensional, or ``confidence`` is not between 0 and 1.
@@ -160,13 +164,15 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float
         notes.append("all values are equal")
         return tuple(notes)
     if shape.is_skewed(x) and (error := shape.one_sided_error(x, confidence)) > TOLD_ERROR:
-        text = (
+        notes.append(
             f"the values are skewed ({shape.skewness(x):.1f}): each end of the mean's interval may cover "
-            f"{error * 100:.1f} points more or less than it says"
+            f"{error * 100:.1f} points more or less than it says; mean_interval with method studentized allows for it"
         )
-        notes.append(text + (": mean_interval with method bca allows for it" if n >= LEAST_FOR_BCA else ""))
     if heavy:
-        notes.append("tails are heavier than a normal distribution's: the interval of the sd is Bonett's")
+        notes.append(
+            "tails are heavier than a normal distribution's: the interval of the sd is Bonett's, and still short where "
+            "they are on one side (simulated, with 20 runs 88 % in place of 95)"
+        )
     outlying = shape.outlying(x)
     if len(outlying):
         shown = ", ".join(f"{value:.6g}" for value in outlying[:3]) + (" and more" if len(outlying) > 3 else "")

@@ -22,6 +22,9 @@ def probability_better(
     at the ends of the interval in place of the estimate, so that it stays between 0 and 1 and is no point where all
     runs of A beat all of B.
 
+    Simulated: docs/simulation.md, probability that one is better. With 3 runs of each and a probability of 0.5 it
+    covers 90 % at 95 %.
+
     Raises:
         InputError: a method has no converged run.
     """
@@ -30,7 +33,10 @@ def probability_better(
     at_least(second, 1, "a comparison")
     share = superiority(first, second, larger_is_better=larger_is_better)
     low, high = _newcombe(share, len(first), len(second), normal(confidence))
-    return Interval(share, low, high, confidence, "Newcombe's fifth method", SEEDS)
+    note = ""
+    if len(first) == len(second) == 3:  # of other small numbers it covers nearly what it says, or more
+        note = "with 3 runs of each, where neither is better it covers 90 % at 95 %"
+    return Interval(share, low, high, confidence, "Newcombe's fifth method", SEEDS, note)
 
 
 def superiority(a: NDArray[np.float64], b: NDArray[np.float64], *, larger_is_better: bool) -> float:
@@ -63,7 +69,11 @@ def _newcombe(share: float, n: int, m: int, z: float) -> tuple[float, float]:
 
 
 def correlation_interval(a: NDArray[np.float64], b: NDArray[np.float64], confidence: float) -> Interval:
-    """Pearson's correlation of paired values, with Fisher's z interval (Metron 1, 1921); from 4 pairs."""
+    """Pearson's correlation of paired values, with Fisher's z interval (Metron 1, 1921); from 4 pairs.
+
+    Simulated: docs/simulation.md, correlation. It supposes normal scores: of skewed ones that correlate it covers 93 %
+    with 5 pairs and 90 % with 20, of scores around two far points 93 % (their normal scores correlate at 0.7).
+    """
     name = "Fisher z"
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Interval(math.nan, None, None, confidence, name, SEEDS, "values that do not vary have no correlation")

@@ -1,0 +1,15 @@
+"""All rows, in the order of the page."""
+
+from __future__ import annotations
+
+from simulation import components, examples, one_sample, planning, several, stopping, two_methods
+
+ROWS = [
+    *one_sample.ROWS,
+    *two_methods.ROWS,
+    *several.ROWS,
+    *components.ROWS,
+    *examples.ROWS,
+    *planning.ROWS,
+    *stopping.ROWS,
+]
