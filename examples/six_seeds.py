@@ -5,11 +5,9 @@ python examples/six_seeds.py [STORE] [STUDY]
 
 from __future__ import annotations
 
-import math
 import sys
 
 import numpy as np
-from numpy.typing import NDArray
 
 import seedbed as sb
 from seedbed.stats import summarize
@@ -33,17 +31,11 @@ def main(store: str = "demo.db", name: str = "people") -> None:
     )
     above, below = np.mean(values > told.maximum), np.mean(values < told.minimum)
     print(f"{above:.1%} of the seeds lie above the best of the six, and {below:.1%} below their worst.")
-    lucky = expected_best(values, len(SIX))
+    lucky = study.expected_best(len(SIX)).estimate
     print(
         f"The best of six seeds drawn at random is {lucky:.4f} on average: {lucky - known.mean:+.4f} beside the mean, "
         f"all of it luck."
     )
-
-
-def expected_best(values: NDArray[np.float64], count: int) -> float:
-    """The mean, over all choices of so many of the values, of the largest one."""
-    ordered, ways = sorted(values.tolist()), math.comb(len(values), count)
-    return sum(value * math.comb(place, count - 1) / ways for place, value in enumerate(ordered))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def _sd(method: str) -> OfSamples:
         for i, each in enumerate(x):
             by = method
             if method == "summarize":  # which does more than choose a method, and is slow for it
-                by = "bonett" if shapes.has_heavy_tails(each) else "chi2"
+                heavy = shapes.has_heavy_tails(each) or shapes.is_skewed(each)
+                by = "bonett" if heavy else "chi2"
             interval = stats.sd_interval(each, method=by)  # type: ignore[arg-type]
             if method == "summarize" and i < CHECKED:
                 summary = stats.summarize(each)

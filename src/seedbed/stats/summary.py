@@ -17,6 +17,7 @@ from seedbed.stats.proportions import share_interval
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 FEW = 5  # runs below which a summary says that they are few
+ENOUGH_FOR_BONETT = 100  # runs from which Bonett's interval comes near its coverage, skewed values too
 TOLD_ERROR = 0.005  # of coverage at one end of the mean's interval, by skewness; smaller ones go without a note
 LEAST_FOR_MODES = 50  # runs from which several modes can be told from chance
 
@@ -32,8 +33,8 @@ class Summary:
         confidence: of every interval.
         mean, sd, sem: mean, standard deviation (ddof=1), standard error of the mean.
         mean_low, mean_high: Student's t interval of the mean over the values.
-        sd_low, sd_high, sd_method: of the standard deviation: chi-square, or Bonett's where tails are heavy and there
-            are runs enough to see it.
+        sd_low, sd_high, sd_method: of the standard deviation: chi-square, or Bonett's where tails are heavy or the
+            values skewed, and there are runs enough to see it.
         median, iqm, minimum, maximum.
         quantiles: probability to quantile (linear between values).
         next_low, next_high, next_method: where the score of one more seed will lie.
@@ -92,7 +93,8 @@ def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
     rate = share_interval(len(given) - n, len(given), confidence)
     if n == 0:
         return _none(len(given), rate, confidence)
-    heavy = shape.has_heavy_tails(finite)
+    # Of a skewed sample one tail is heavy, and the chi-square interval as much too short.
+    heavy = shape.has_heavy_tails(finite) or shape.is_skewed(finite)
     mean, spread = mean_interval(finite, confidence), sd_interval(finite, confidence, "bonett" if heavy else "chi2")
     following = next_interval(finite, confidence)
     sd = spread.estimate
@@ -169,10 +171,9 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float
             f"{error * 100:.1f} points more or less than it says; mean_interval with method studentized allows for it"
         )
     if heavy:
-        notes.append(
-            "tails are heavier than a normal distribution's: the interval of the sd is Bonett's, and still short where "
-            "they are on one side (simulated, with 20 runs 88 % in place of 95)"
-        )
+        text = "a tail is heavier than a normal distribution's: the interval of the sd is Bonett's"
+        short = ", and still short where only one is (simulated, with 20 runs 88 % in place of 95)"
+        notes.append(text + (short if n < ENOUGH_FOR_BONETT else ""))
     outlying = shape.outlying(x)
     if len(outlying):
         shown = ", ".join(f"{value:.6g}" for value in outlying[:3]) + (" and more" if len(outlying) > 3 else "")
