@@ -258,6 +258,8 @@ def test_the_shape_is_judged_as_scipy_does() -> None:
 
 def test_a_skewed_sample_has_bonetts_interval_of_the_sd() -> None:
     """The chi-square interval covers 78 % of a skewed distribution's sd at n = 20, and less with more runs."""
+    from seedbed.stats import shape
+
     x = np.random.default_rng(3).gamma(2.0, size=60)
     assert shape.is_skewed(x)
     found = summarize(x)
