@@ -44,6 +44,26 @@ def stored(store: Path) -> Path:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "show trained --cite",
+        "compare trained trained --metric test/loss",
+        "compare {table}",
+        "decompose trained",
+        "plan trained --width 0.1 --metric test/loss",
+        "best trained",
+    ],
+)
+def test_commands_that_read_need_no_torch(line: str, stored: Path) -> None:
+    table = stored.parent / "scores.csv"
+    table.write_text("seed,method,acc\n0,A,0.8\n1,A,0.7\n0,B,0.7\n1,B,0.75\n")
+    words = [*(word.format(table=table) for word in line.split()), "--store", str(stored)]
+    modules = loaded(f"import seedbed.cli as c; c.command.main({words}, standalone_mode=False)")
+    assert {"numpy", "seedbed.study"} <= modules  # the command did its work
+    assert not modules & {"torch", "pandas", "pyarrow"}
+
+
+@pytest.mark.parametrize(
     "code",
     [
         "import seedbed.stats",

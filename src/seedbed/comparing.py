@@ -120,7 +120,7 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
     numbered = [name for name, study in chosen.items() if not study.seeds_known]
     shared = set() if numbered else set(keys[0]).intersection(*keys[1:])
     if paired and numbered:
-        raise InputError(f"the seeds of {' and '.join(numbered)} are not known: its runs cannot be paired")
+        raise InputError(f"runs cannot be paired: no seeds are known of {', '.join(numbered)}")
     if paired and len(shared) < LEAST_SHARED:
         raise InputError(
             f"{' and '.join(chosen)} share {len(shared)} seeds: at least {LEAST_SHARED} are needed to pair"
@@ -147,7 +147,7 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
     else:
         arrays = {name: study[score] for name, study in chosen.items()}
         if paired is None:
-            why = f"the seeds of {' and '.join(numbered)} are not known" if numbered else "no seeds are shared"
+            why = f"no seeds are known of {', '.join(numbered)}" if numbered else "no seeds are shared"
             notes.append(f"{why}: runs are compared without pairing")
     scopes = [study.scope for study in chosen.values()]
     scope = stats.Scope(

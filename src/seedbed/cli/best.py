@@ -39,14 +39,14 @@ def best(
     score = loaded.check_score(metric)
     found = hunting.hunt(loaded, score, k, confidence)
     if as_json:
-        values = {"metric": score, **dataclasses.asdict(found), "best": [each.key for each in found.best]}
+        values = {"metric": score, **dataclasses.asdict(found), "best": text.keys(loaded, found.best)}
         print(json.dumps(text.json_value(values), indent=1))
         return DONE
     console = Console()
     way = "larger is better" if loaded.larger_is_better(score) else "smaller is better"
     about = f"{wording.title(loaded, score)} of {loaded.name}, {wording.seeds(loaded)}"
     terminal.paragraph(about, console, style="bold")
-    terminal.paragraph(hunting.best_line(found, way), console)
+    terminal.paragraph(hunting.best_line(found, way, text.run_word(loaded)), console)
     print(file=console.file)
     columns = tuple(name.replace("95 %", f"{confidence * 100:g} %") for name in hunting.COLUMNS)
     terminal.table(columns, hunting.rows(found), console)

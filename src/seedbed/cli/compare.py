@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed.cli import DONE
+from seedbed.cli.amounts import Amount, AmountType
 from seedbed.cli.import_scores import table_options
 from seedbed.cli.read import json_option, load_study, metric_option, store_option
 from seedbed.errors import InputError
@@ -30,8 +31,8 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # what scor
 @click.option("--split", help="Only these split seeds.")
 @table_options
 @click.option("--paired/--unpaired", default=None, help="Pair runs of the same seed (default: where seeds are shared).")
-@click.option("--margin", type=float, help="A difference that would not matter, stated before looking: tests for "
-              "equivalence within it.")  # fmt: skip
+@click.option("--margin", type=AmountType(), help="A difference that would not matter, stated before looking: tests "
+              "for equivalence within it.")  # fmt: skip
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of intervals; of several jointly.")
 def compare(
     names: tuple[str, ...],
@@ -41,7 +42,7 @@ def compare(
     seeds: str | None,
     split: str | None,
     paired: bool | None,
-    margin: float | None,
+    margin: Amount | None,
     confidence: float,
     **columns: Any,
 ) -> int:
@@ -62,7 +63,8 @@ def compare(
         studies = [load_study(name, store, seeds, split) for name in names]
     if len(studies) < 2:
         raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
-    compare_studies(studies, metric, paired, margin, confidence, as_json, Console())
+    width = None if margin is None else margin.of(studies[0], studies[0].check_score(metric), "--margin")
+    compare_studies(studies, metric, paired, width, confidence, as_json, Console())
     return DONE
 
 
@@ -126,4 +128,4 @@ def compare_studies(
         )
     print(file=console.file)
     for note in [*notes, f"Intervals are {wording.over(scope)}; fixed: {', '.join(scope.fixed)}"]:
-        terminal.paragraph(f"{note}.", console, style="dim")
+        terminal.paragraph(text.as_sentence(note, names), console, style="dim")

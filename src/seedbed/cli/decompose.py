@@ -43,7 +43,7 @@ def decompose(study: str, store: str, as_json: bool, metric: str | None, split: 
         columns = tuple(name.replace("95 %", f"{confidence * 100:g} %") for name in decomposition.COLUMNS)
         print(file=console.file)
         terminal.table(columns, decomposition.component_rows(found.components), console, spare=("variance",))
-        seen = "The spread that is seen (no components: what varies brings the interaction with it):"
+        seen = "The spread that is seen (not components: interaction and noise are in each):"
         terminal.paragraph(f"\n{seen}", console)
         terminal.facts(decomposition.isolated_rows(found.isolated), console)
         notes += found.components.notes
@@ -58,7 +58,8 @@ def decompose(study: str, store: str, as_json: bool, metric: str | None, split: 
     print(file=console.file)
     scope = chosen.scope if found.components is None else found.components.scope
     fixed = f"Intervals are {wording.over(scope)}; fixed: {', '.join(scope.fixed)}"
+    names = (loaded.name, *loaded.scores)
     for note in [*dict.fromkeys(notes), *found.missing, fixed]:
-        terminal.paragraph(f"{note}.", console, style="dim")
+        terminal.paragraph(text.as_sentence(note, names), console, style="dim")
     print_verifications(loaded, store, console)
     return DONE

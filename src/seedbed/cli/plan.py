@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
 
 import click
 
 from seedbed.cli import DONE
+from seedbed.cli.amounts import Amount, AmountType
 from seedbed.cli.read import json_option, load_study, metric_option, of_one_kind, store_option
-
-
-class _Amount(click.ParamType[float]):
-    """A number in the score's units, or with a percent sign: 0.5% is 0.005."""
-
-    name = "amount"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            number = float(value.removesuffix("%"))
-        except ValueError:
-            self.fail(f"{value!r} is no number such as 0.005 or 0.5%", param, ctx)
-        return number / 100 if value.endswith("%") else number
 
 
 @click.command()
@@ -32,8 +17,8 @@ class _Amount(click.ParamType[float]):
 @store_option
 @json_option
 @metric_option
-@click.option("--detect", type=_Amount(), help="A difference of two methods' means that would matter.")
-@click.option("--width", type=_Amount(), help="The ± that the mean's interval is to have.")
+@click.option("--detect", type=AmountType(), help="A difference of two methods' means that would matter.")
+@click.option("--width", type=AmountType(), help="The ± that the mean's interval is to have.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="How often the difference is to be found.")
 @click.option("--paired", "correlation", type=float, metavar="CORRELATION",
               help="Both methods run under the same seeds, with this correlation of their scores.")  # fmt: skip
@@ -43,8 +28,8 @@ def plan(
     store: str,
     as_json: bool,
     metric: str | None,
-    detect: float | None,
-    width: float | None,
+    detect: Amount | None,
+    width: Amount | None,
     power: float,
     correlation: float | None,
     confidence: float,
@@ -62,7 +47,9 @@ def plan(
     loaded = of_one_kind(load_study(study, store, None, None))
     score = loaded.check_score(metric)
     summary = loaded.summary(score, confidence)
-    found = planning.plans(summary, detect, width, power, correlation)
+    difference = None if detect is None else detect.of(loaded, score, "--detect")
+    half = None if width is None else width.of(loaded, score, "--width")
+    found = planning.plans(summary, difference, half, power, correlation)
     if as_json:
         spread = {"n": summary.n, "sd": summary.sd, "sd_low": summary.sd_low, "sd_high": summary.sd_high}
         values = {"metric": score, **spread, "plans": [dataclasses.asdict(each) for each in found]}
@@ -71,8 +58,8 @@ def plan(
     console = Console()
     terminal.paragraph(f"{loaded.name}, {score}: {planning.spread(summary)}", console, style="bold")
     print(file=console.file)
-    terminal.table(planning.COLUMNS, planning.rows(found), console)
+    terminal.facts(planning.rows(found), console)
     print(file=console.file)
-    for note in planning.notes(summary):
+    for note in planning.notes(summary, found):
         terminal.paragraph(note, console, style="dim")
     return DONE

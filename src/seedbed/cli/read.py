@@ -108,9 +108,13 @@ def show(
     if others := [name for name, summary in summaries.items() if name != score and summary.notes]:
         terminal.paragraph(f"Notes on {', '.join(others)}: --metric shows them.", console, style="dim")
     if len(loaded) < len(whole):
-        other = "--roles shows them, and seedbed decompose takes them apart" if not roles else "without --roles"
-        kind = "with a seed for each role" if not roles else "with plain seeds"
-        terminal.paragraph(f"{len(whole) - len(loaded)} more runs {kind} are apart: {other}.", console, style="dim")
+        left = text.counted(len(whole) - len(loaded), "run")
+        kind, other = (
+            ("plain seeds", "they are shown without --roles")
+            if roles
+            else ("a seed for each role", "--roles shows them, and seedbed decompose takes their spread apart")
+        )
+        terminal.paragraph(f"Not among these numbers: {left} with {kind}; {other}.", console, style="dim")
     for line in stopping.lines(stoppings(study, store)):
         terminal.paragraph(line, console)
     print_verifications(loaded, store, console)

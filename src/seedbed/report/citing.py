@@ -6,13 +6,14 @@ import math
 import re
 
 from seedbed.report import text, wording
-from seedbed.report.rounding import half_of
+from seedbed.report.rounding import half_of, has_width
 from seedbed.stats import Summary
 from seedbed.study import Study
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }  # fmt: skip
 COLUMNS = ("study", "score", "n", "mean", "sd", "{} CI of the mean")
 
@@ -20,27 +21,36 @@ COLUMNS = ("study", "score", "n", "mean", "sd", "{} CI of the mean")
 def sentence(study: Study, score: str, summary: Summary) -> str:
     """A sentence with n, what varied, what was fixed, and of which epoch the scores are."""
     unit = wording.unit_of(study, score)
-    half = half_of(summary.mean_low, summary.mean_high)
+    certain = wording.has_interval(summary)
     name = wording.title(study, score)
     if summary.n == 0:
         return f"{name} of {study.name}: none of {text.counted(summary.n_diverged, 'run')} converged."
-    places = unit.places(half) if math.isfinite(half) else 2 if unit.sign else 4
+    places = unit.places(half_of(summary.mean_low, summary.mean_high)) if certain else _places_alone(unit)
     mean = f"{unit.number(summary.mean, places)}{unit.sign}"
-    parts = [f"{wording.seeds(study)}", f"n = {summary.n}"]
+    if summary.n > 1:
+        mean += f" on average {wording.over(summary.scope)}"
+    parts = [*([wording.seeds(study)] if study.seeds_known else []), f"n = {summary.n}"]
     if math.isfinite(summary.sd):
         sd = f"sd {unit.number(summary.sd, _places(summary.sd_low, summary.sd_high, unit))}"
         parts.append(sd + (" percentage points" if unit.sign else ""))
-    if math.isfinite(half):
+    if not certain:
+        parts.append("no interval")
+    if certain:
         parts.append(
             f"{summary.confidence * 100:g} % CI of the mean {unit.number(unit.within(summary.mean_low), places)} to "
             f"{unit.number(unit.within(summary.mean_high), places)}{unit.sign}"
         )
     if summary.n_diverged:
-        parts.append(f"{summary.n_diverged} more runs diverged and are left out")
+        more = (
+            "1 more run diverged and is"
+            if summary.n_diverged == 1
+            else f"{summary.n_diverged} more runs diverged and are"
+        )
+        parts.append(f"{more} left out")
+    cover = ", so that the interval does not cover other data" if certain else ""
     return (
-        f"{name} of {study.name} was {mean} on average {wording.over(summary.scope)} ({'; '.join(parts)}). "
-        f"Varied: {text.varied(study)}; fixed: {text.fixed(study)}, so that the interval does not cover other data. "
-        f"{when(study)}"
+        f"{name} of {study.name} was {mean} ({'; '.join(parts)}). "
+        f"Varied: {text.varied(study)}; fixed: {text.fixed(study)}{cover}. {when(study)}"
     )
 
 
@@ -48,22 +58,25 @@ def when(study: Study) -> str:
     """Of which epoch the scores are, and which data chose it."""
     epochs = study.identity.fingerprint.settings.get("epochs")
     if epochs is None:
-        return "Of which epoch the scores are is not known here."
+        return "It is not known here of which epoch the scores are."
     return f"Scores are of the last epoch ({epochs}); no data chose it."
 
 
 def _places(low: float, high: float, unit: wording.Unit) -> int:
-    half = half_of(low, high)
-    return unit.places(half, 2) if math.isfinite(half) else 2
+    return unit.places(half_of(low, high), 2) if has_width(low, high) else _places_alone(unit)
+
+
+def _places_alone(unit: wording.Unit) -> int:
+    """Decimals of a number that has no interval."""
+    return wording.PLACES_OF_SHARES if unit.sign else 4
 
 
 def cells(study: Study, score: str, summary: Summary) -> tuple[str, ...]:
     """The row of a table: study, score, n, mean, sd, interval of the mean."""
     unit = wording.unit_of(study, score)
-    half = half_of(summary.mean_low, summary.mean_high)
-    places = unit.places(half, 2) if math.isfinite(half) else 2 if unit.sign else 4
+    places = _places(summary.mean_low, summary.mean_high, unit)
     interval = "-"
-    if math.isfinite(half):
+    if wording.has_interval(summary):
         low, high = (unit.number(unit.within(end), places) for end in (summary.mean_low, summary.mean_high))
         interval = f"{low} to {high}"
     label = f"{score}, %" if unit.sign else score
@@ -72,7 +85,7 @@ def cells(study: Study, score: str, summary: Summary) -> tuple[str, ...]:
         label,
         str(summary.n),
         unit.number(summary.mean, places),
-        unit.number(summary.sd, places),
+        unit.number(summary.sd, _places(summary.sd_low, summary.sd_high, unit)),
         interval,
     )
 
@@ -91,13 +104,20 @@ def markdown(study: Study, score: str, summary: Summary) -> list[str]:
 
 def latex(study: Study, score: str, summary: Summary) -> list[str]:
     """Head and row of a LaTeX table, for an environment ``tabular`` with the columns ``llrrrr``."""
-    return [
-        " & ".join(_escaped(cell) for cell in line) + r" \\"
-        for line in (columns(summary), cells(study, score, summary))
-    ]
+    found = cells(study, score, summary)
+    *numbers, interval = map(_minus, found[2:])
+    if "$" not in interval:  # a dash before a minus sign could not be read
+        interval = interval.replace(" to ", "--")
+    rows = map(_escaped, columns(summary)), (*map(_escaped, found[:2]), *numbers, interval)
+    return [" & ".join(row) + r" \\" for row in rows]
 
 
 def _escaped(words: str) -> str:
-    escaped = re.sub(r"[\\&%$#_{}~^]", lambda found: _LATEX[found.group()], words)
-    # Brackets at the start of a row would be read as an option of the line break before it.
-    return f"{{}}{escaped}" if escaped.startswith("[") else escaped.replace(r" to ", "--")
+    escaped = re.sub(r"[\\&%$#_{}~^<>|]", lambda found: _LATEX[found.group()], words)
+    # A bracket or star at the start of a row would be read as belonging to the line break before it.
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
+
+
+def _minus(number: str) -> str:
+    """Minus signs in place of hyphens."""
+    return re.sub(r"-(?=\d)", "$-$", number)

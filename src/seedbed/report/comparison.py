@@ -12,9 +12,12 @@ from seedbed.report.text import counted, json_value
 from seedbed.stats import Comparison, Comparisons, Interval
 
 EXPLANATION = {
-    "unresolved": "unresolved: these runs do not say which mean is higher",
-    "equivalent within the margin": "equivalent within the margin of ± {margin:g}",
+    "unresolved": "Unresolved: these runs do not say which mean is higher",
+    "equivalent within the margin": "Equivalent within the margin of ± {margin:g}",
 }
+
+
+SMALL = 1e-4  # below which no p-value is told apart from another
 
 
 def heading(names: tuple[str, ...], score: str, found: Comparison) -> str:
@@ -49,14 +52,10 @@ def rows(names: tuple[str, ...], found: Comparison) -> list[tuple[str, str]]:
         parts.append(("in units of the spread", f"{found.difference_in_sd:+.2f} sd over seeds"))
     kind = "sign flips" if found.paired else "permutations"
     how = f"all {kind}" if found.enumerated else f"{kind}, drawn"
-    parts.append(
-        (
-            "exact test beside it",
-            f"p {_with_sign(p_value(found.p_exact))} ({how}; these runs can reach {p_value(found.smallest_p_exact)} at "
-            f"best)",
-        )
-    )
-    parts.append((f"a run of {a} beats one of {b}", _share(found.probability_better, percent)))
+    if found.smallest_p_exact >= SMALL:
+        how += f"; these runs can reach {p_value(found.smallest_p_exact)} at best"
+    parts.append(("exact test beside it", f"p {_with_sign(p_value(found.p_exact))} ({how})"))
+    parts.append(("run by run", f"a run of {a} beats one of {b} {_share(found.probability_better, percent)}"))
     if found.wins is not None:
         wins = found.wins
         parts.append(("within a seed", f"{a} better {wins.a}, equal {wins.ties}, {b} better {wins.b}"))
@@ -77,13 +76,13 @@ def _with_sign(text: str) -> str:
 def _share(interval: Interval, percent: str) -> str:
     half = half_of(interval.low, interval.high)
     if interval.low is None or interval.high is None or not math.isfinite(half):
-        return f"{interval.estimate * 100:.0f} %"
+        return f"{interval.estimate * 100:.0f} % of the time"
     places = decimals(half * 100, 1)
     low, high = shown(interval.low * 100, places), shown(interval.high * 100, places)
-    return f"{shown(interval.estimate * 100, places)} % of the time   {percent} CI {low} to {high}"
+    return f"{shown(interval.estimate * 100, places)} % of the time   {percent} CI {low} to {high} %"
 
 
-COLUMNS = ("minus", "difference", "joint CI", "p", "a run beats one", "verdict")
+COLUMNS = ("pair", "difference", "joint CI", "p", "a run beats one", "verdict")
 
 
 def pair_rows(found: Comparisons) -> list[tuple[str, ...]]:

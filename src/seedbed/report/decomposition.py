@@ -53,6 +53,11 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
     chosen = study if components is None else study.by_roles
     name = score.partition("/")[0]
     try:
+        if study.identity.imported:
+            raise InputError(
+                f"{score} was imported without what was predicted for each example: its test set's part of the spread "
+                f"is not known"
+            )
         if not is_accuracy(chosen, score):
             raise InputError(f"{score} is no share of right examples: its test set's part of the spread is not known")
         holdout = chosen.best_seed_holdout(name, confidence=confidence)
@@ -67,7 +72,7 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
     except InputError as error:
         missing.append(str(error))
     if components is None and luck is None and holdout is None:
-        raise InputError("\n".join(missing))
+        raise InputError("\n".join(dict.fromkeys(missing)))
     return Causes(components, isolated, luck, holdout, trained_on, tuple(missing))
 
 
@@ -85,7 +90,7 @@ def is_accuracy(study: Study, score: str) -> bool:
 
 
 def component_rows(found: VarianceComponents) -> list[tuple[str, ...]]:
-    """A row for each source of variance, the largest share last to be read first from the table's end."""
+    """A row for each source of variance, what both roles do together after what each does alone."""
     rest = "interaction and noise" if found.interaction is None else "noise"
     parts = [("initial weights", found.init), ("order", found.order)]
     if found.interaction is not None:
@@ -96,7 +101,7 @@ def component_rows(found: VarianceComponents) -> list[tuple[str, ...]]:
 
 def _component(part: Component) -> tuple[str, str, str, str]:
     share = "-" if part.share is None else f"{part.share * 100:.0f} %"
-    variance = f"{part.variance:.3g}" if not part.truncated else "0 (below it)"
+    variance = f"{part.variance:.3g}" if not part.truncated else "0 (negative)"
     sd, interval = roots(part.variance, part.low, part.high)
     return share, sd, interval, variance
 
@@ -151,6 +156,6 @@ def holdout_rows(found: Holdout) -> list[tuple[str, str]]:
         (
             "lead on the other examples",
             f"{shown(found.gain_where_judged, places)} above the mean   "
-            f"middle {found.confidence * 100:g} % of {found.splits} splits: {low} to {high}",
+            f"middle {found.confidence * 100:g} % of {found.splits} halvings: {low} to {high}",
         ),
     ]

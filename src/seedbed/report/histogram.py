@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seedbed.report.rounding import decimals, shown
+from seedbed.report.rounding import decimals, plain, shown
 
 MOST_BINS = 16
+LEAST_SCALE = 1e-290  # of values below which the width of a bin could not be computed
 LEAST_VALUES = 10  # below which the values themselves say more
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -32,15 +34,17 @@ def of(values: NDArray[np.float64], most: int = MOST_BINS) -> Histogram:
     """Bins for the finite ``values`` [runs], at most so many.
 
     The width is 1, 2 or 5 times a power of ten; or, where all values lie on a grid as accuracies do (multiples of one
-    over the number of examples), a whole number of its steps, so that no bin holds more steps than another.
+    over the number of examples), a whole number of its steps, so that no bin holds more steps than another. Values that
+    differ by no more than rounding, or by more than a number can hold, are in one bin.
     """
     found = np.sort(values[np.isfinite(values)])
     if not len(found):
         return Histogram(np.array([0.0, 1.0]), np.array([0]))
     least, largest = float(found[0]), float(found[-1])
-    if least == largest:
-        half = abs(least) / 20 or 0.5
-        return Histogram(np.array([least - half, least + half]), np.array([len(found)]))
+    scale = max(abs(least), abs(largest))
+    if not 1e-12 * scale < largest - least < math.inf or scale < LEAST_SCALE:
+        half = scale / 20 if scale > LEAST_SCALE else 0.5
+        return Histogram(np.array([least - half, largest + half]), np.array([len(found)]))
     wanted = min(most, max(5, math.ceil(2 * len(found) ** (1 / 3))))  # Rice's rule
     step = _grid(found)
     if step is None:
@@ -73,18 +77,19 @@ def _round_up(width: float) -> float:
 
 
 def lines(values: NDArray[np.float64], width: int, *, unicode: bool = True) -> list[str]:
-    """The histogram in at most ``width`` characters a line; of few values, the values themselves in one line."""
+    """The histogram in at most ``width`` characters a line; of few values, the values themselves in a line or two."""
     found = np.sort(values[np.isfinite(values)])
     if len(found) < LEAST_VALUES:
-        spread = float(np.ptp(found)) if len(found) > 1 else 0.0
-        places = max(4, decimals(spread / 100, 1)) if spread else 4
-        return ["  ".join(shown(float(value), places) for value in found)] if len(found) else []
+        spread = float(found[-1]) - float(found[0]) if len(found) > 1 else 0.0
+        places = decimals(spread / 1000, 1)
+        words = [shown(float(value), places) if spread else plain(float(value)) for value in found]
+        return textwrap.wrap("  ".join(words), width, break_long_words=False, break_on_hyphens=False)
     drawn = of(found)
     middles = (drawn.edges[:-1] + drawn.edges[1:]) / 2
-    size = float(drawn.edges[1] - drawn.edges[0])
-    step = _grid(found)
+    size = float(drawn.edges[1] - drawn.edges[0]) if len(middles) > 1 else 0.0
+    step = _grid(found) if len(middles) > 1 else None
     # Of a grid, the first value of a bin says more than an edge between two values.
-    starts = drawn.edges[:-1] + step / 2 if step is not None and len(middles) > 1 else drawn.edges[:-1]
+    starts = drawn.edges[:-1] + step / 2 if step is not None else drawn.edges[:-1]
     places = max(_needed(starts), decimals(size, 1)) if len(middles) > 1 else 4
     labels = [shown(float(start), places) for start in starts] if len(middles) > 1 else [shown(float(found[0]), places)]
     longest, most = max(map(len, labels)), int(drawn.counts.max())

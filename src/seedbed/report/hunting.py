@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from seedbed.errors import InputError
 from seedbed.report import decomposition
-from seedbed.report.rounding import plain, with_interval
+from seedbed.report.rounding import plain, with_interval, with_sign
 from seedbed.report.text import reached_by
+from seedbed.report.wording import listed
 from seedbed.seeds import Assignment
 from seedbed.stats import Holdout, Interval, Luck, Summary
+from seedbed.stats.best import SEEDS_A_BEST
 from seedbed.study import Study
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -59,7 +61,7 @@ def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
     return Hunt(summary, best_of, best, study.luck_of(best[0], score), holdout, trained_on)
 
 
-COLUMNS = ("best of", "score on average", "95 % CI", "above the mean")
+COLUMNS = ("best of", "score on average", "95 % CI", "minus the mean")
 
 
 def rows(found: Hunt) -> list[tuple[str, ...]]:
@@ -67,8 +69,8 @@ def rows(found: Hunt) -> list[tuple[str, ...]]:
     result: list[tuple[str, ...]] = []
     for number, interval in found.best_of.items():
         value, ends = with_interval(interval.estimate, interval.low, interval.high)
-        above = interval.estimate - found.summary.mean
-        result.append((str(number), value, ends, "0" if number == 1 else f"{above:+.4f}"))
+        lead = interval.estimate - found.summary.mean
+        result.append((str(number), value, ends, "0" if number == 1 else with_sign(lead, found.summary.mean)))
     return result
 
 
@@ -76,18 +78,26 @@ def notes(found: Hunt) -> list[str]:
     """What to know of it."""
     told: list[str] = []
     if missing := [number for number, interval in found.best_of.items() if interval.low is None]:
-        told.append(f"No interval for the best of {', '.join(map(str, missing))}: it needs 20 runs for each of the k.")
+        told.append(
+            f"No interval for the best of {listed([str(each) for each in missing])}: that of the best of k takes "
+            f"{SEEDS_A_BEST} k runs."
+        )
     if found.summary.n in found.best_of and found.summary.n > 1:
         told.append(f"The best of {found.summary.n} is the best of all runs there are: it says nothing of other seeds.")
+    if left := found.summary.n_diverged:
+        total = left + found.summary.n
+        told.insert(0, f"{left} of {total} runs diverged: all of this is of seeds that converge.")
     return told
 
 
-def best_line(found: Hunt, way: str) -> str:
-    """The best run there is, and how unusual it is."""
+def best_line(found: Hunt, way: str, what: str) -> str:
+    """The best run there is, and how unusual it is; ``what`` tells runs apart: seed, or run."""
     luck = found.luck
     mean, _ = with_interval(found.summary.mean, found.summary.mean_low, found.summary.mean_high)
-    far = "" if not math.isfinite(luck.deviations) else f", {luck.deviations:.1f} sd from the mean of the others"
-    among = found.summary.n
-    good = round(luck.share_as_good * among)
-    best = f"{plain(luck.score)} by {reached_by(found.best)}{far}; {good} of {among} are as good"
-    return f"Mean of a single seed: {mean}. Best run ({way}): {best}."
+    far = f", {luck.deviations:.1f} sd from the mean of the others" if math.isfinite(luck.deviations) else ""
+    among, good = found.summary.n, len(found.best)
+    as_good = f"{good} of {among} runs are as good" if good > 1 else f"no other of {among} runs is as good"
+    if among == 1:
+        as_good = "there is no other run"
+    best = f"{plain(luck.score)}{far}, by {reached_by(found.best, what)}; {as_good}"
+    return f"Mean of a single {what}: {mean}. Best ({way}): {best}."

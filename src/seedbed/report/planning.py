@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seedbed.errors import InputError
-from seedbed.report.rounding import with_interval
+from seedbed.report import wording
+from seedbed.report.rounding import has_width, with_interval
 from seedbed.report.text import counted
 from seedbed.stats import Summary, seeds_for_probability, seeds_for_width, seeds_needed
+
+FEW = 10  # runs below which a plan says that the sd is known poorly
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,13 @@ class Plan:
 
     Attributes:
         question: in words.
-        seeds: at the sd that was seen; per method (pairs, where paired).
+        of: what is counted: ``seeds per method``, ``pairs of runs``, or ``seeds``.
+        seeds: at the sd that was seen.
         seeds_at_sd_high: at the upper end of the sd's interval; None where it has none.
     """
 
     question: str
+    of: str
     seeds: int
     seeds_at_sd_high: int | None
 
@@ -53,42 +58,52 @@ def plans(
         def needed(sd: float) -> int:
             return seeds_needed(sd, detect, power, confidence, paired, correlation or 0.0)
 
-        kind = f"pairs of runs (correlation {correlation:g})" if paired else "seeds per method"
-        question = f"{kind} to detect a difference of {abs(detect):g} with {power * 100:g} % power"
-        found.append(Plan(question, needed(summary.sd), None if high is None else needed(high)))
+        kind = f"pairs of runs of correlation {correlation:g}" if paired else "seeds per method"
+        question = f"a difference of {abs(detect):g}, found with {power * 100:g} % power"
+        found.append(Plan(question, kind, needed(summary.sd), None if high is None else needed(high)))
     if width is not None:
-        question = f"seeds to know the mean to ± {width:g} at {confidence * 100:g} %"
+        question = f"the mean, known to ± {width:g} at {confidence * 100:g} %"
         at_high = None if high is None else seeds_for_width(high, width, confidence)
-        found.append(Plan(question, seeds_for_width(summary.sd, width, confidence), at_high))
+        found.append(Plan(question, "seeds", seeds_for_width(summary.sd, width, confidence), at_high))
     return found
 
 
-def rows(found: list[Plan]) -> list[tuple[str, ...]]:
-    """A row for each question."""
+def rows(found: list[Plan]) -> list[tuple[str, str]]:
+    """A row for each question: what is asked, and how many seeds it takes."""
     return [
-        (plan.question, str(plan.seeds), "-" if plan.seeds_at_sd_high is None else str(plan.seeds_at_sd_high))
+        (
+            plan.question,
+            f"{plan.seeds} {plan.of} at this sd"
+            + ("" if plan.seeds_at_sd_high is None else f", {plan.seeds_at_sd_high} at its upper end"),
+        )
         for plan in found
     ]
-
-
-COLUMNS = ("question", "at this sd", "at its upper end")
 
 
 def spread(summary: Summary) -> str:
     """The spread that the plan stands on."""
     sd, interval = with_interval(summary.sd, summary.sd_low, summary.sd_high)
-    percent = f"{summary.confidence * 100:g} %"
-    return f"sd over seeds {sd} ({percent} CI {interval}) from {counted(summary.n, 'converged run')}"
+    ends = "no interval" if interval == "-" else f"{summary.confidence * 100:g} % CI {interval}"
+    return f"sd {wording.over(summary.scope)} {sd} ({ends}) from {counted(summary.n, 'converged run')}"
 
 
-def notes(summary: Summary) -> list[str]:
+def notes(summary: Summary, found: list[Plan]) -> list[str]:
     """What to know of a plan."""
-    told = [
-        "The difference to detect is one that would matter, stated before looking: one that was observed would give a "
-        "number that only repeats its p-value.",
-        f"For how often a run of A beats one of B, {seeds_for_probability()} seeds per method find 75 % (one-sided "
-        f"rank test, 95 % power).",
-    ]
-    if summary.n < 10:
-        told.insert(0, f"The sd is known poorly from {counted(summary.n, 'run')}: plan with its upper end.")
+    told: list[str] = []
+    if summary.n < FEW:
+        told.append(f"The sd is known poorly from {counted(summary.n, 'run')}: plan with its upper end.")
+    if not has_width(summary.sd_low, summary.sd_high):
+        told.append("The sd has no interval, since runs share seeds: it may be far from that of other seeds.")
+    if summary.n_diverged:
+        told.append(
+            f"{summary.n_diverged} of {summary.n + summary.n_diverged} runs diverged: the numbers are of seeds that "
+            f"converge, and more have to be started."
+        )
+    if any(plan.of != "seeds" for plan in found):
+        told += [
+            "The difference to detect is one that would matter, stated before looking: one that was observed would "
+            "give a number that only repeats its p-value.",
+            f"To find that a run of one method beats one of the other 75 % of the time takes {seeds_for_probability()} "
+            f"seeds per method (one-sided rank test, 95 % power).",
+        ]
     return told

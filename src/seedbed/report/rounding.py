@@ -34,20 +34,40 @@ def half_of(low: float | None, high: float | None) -> float:
     return math.nan if low is None or high is None else (high - low) / 2
 
 
+def has_width(low: float | None, high: float | None) -> bool:
+    """Whether these are the ends of an interval, and further apart than rounding errors."""
+    half = half_of(low, high)
+    return low is not None and high is not None and half > 1e-9 * max(abs(low), abs(high))
+
+
 def with_interval(value: float, low: float | None, high: float | None, digits: int = DIGITS) -> tuple[str, str]:
     """An estimate and its interval as text, rounded to what the interval supports: ``0.8151``, ``0.8139 to 0.8162``."""
     half = half_of(low, high)
-    if not math.isfinite(half):
+    if low is None or high is None or not has_width(low, high):
         return plain(value), "-"
     places = decimals(half, digits)
+    # Of a lopsided interval, as that of an sd of two runs, half the width would round the nearer end away.
+    if 0 < (nearer := min(value - low, high - value)) < half:
+        places = max(places, decimals(nearer, 1) if nearer > half / 1000 else places)
     return shown(value, places), f"{shown(low, places)} to {shown(high, places)}"
 
 
 def plain(value: float | None) -> str:
-    """A number without an interval: four decimals; three significant digits where it is small."""
+    """A number without an interval: four decimals, and fewer where it has five digits without them; three significant
+    digits where it is small."""
     if value is None or not math.isfinite(value):
         return "-"
-    return shown(value, 4) if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+    if value != 0 and abs(value) < 0.01:
+        return f"{value:.3g}"
+    before = math.floor(math.log10(abs(value))) if value else 0
+    return shown(value, min(4, max(0, 4 - before)))
+
+
+def with_sign(value: float, scale: float) -> str:
+    """A difference of two numbers as large as ``scale``: ``+0.0146``; ``0`` where it is no more than rounding."""
+    if abs(value) <= 1e-12 * abs(scale):
+        return "0"
+    return ("+" if value > 0 else "-") + plain(abs(value))
 
 
 def p_value(value: float | None) -> str:
@@ -56,4 +76,4 @@ def p_value(value: float | None) -> str:
         return "-"
     if value < 1e-4:
         return "< 0.0001"
-    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return f"{value:#.2g}" if value < 0.1 else f"{value:.2f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from seedbed.stats import Summary
 from seedbed.study import Study
 
 GAP = "  "  # between two columns
+LEAST_ROOM = 30  # cells to wrap a text in
 PLAIN_SECONDS = 10.0  # between two lines of progress in a pipe
 
 
@@ -78,7 +80,7 @@ def summary(
                 paragraph(note, console, style="dim")
         else:
             table(text.SUMMARY_COLUMNS, rows, console)
-        if bars:
+        if bars and summaries[score].n:
             print(f"\n{score}, {text.counted(summaries[score].n, 'run')}:", file=console.file)
             chart(study[score], console)
         print(file=console.file)
@@ -92,12 +94,16 @@ def paragraph(words: str, console: Console, style: str = "") -> None:
 
 
 def facts(rows: Sequence[tuple[str, str]], console: Console) -> None:
-    """Print label and text, a line each: aligned on a terminal, tab-separated in a pipe."""
+    """Print label and text: aligned on a terminal, the text wrapped beside its label; a tab-separated line each in a
+    pipe."""
     longest = max((cell_len(label) for label, _ in rows), default=0)
+    room = max(LEAST_ROOM, console.width - longest - len(GAP))
     for label, words in rows:
         if console.is_terminal:
-            line = Text(GAP.join([label + " " * (longest - cell_len(label)), words]))
-            console.print(line, soft_wrap=True)
+            wrapped = textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False)
+            for number, part in enumerate(wrapped):
+                before = "" if number else label
+                console.print(Text(GAP.join([before + " " * (longest - cell_len(before)), part])), soft_wrap=True)
         else:
             print(f"{label}\t{words}", file=console.file)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from seedbed.records import Status
 from seedbed.report import wording
-from seedbed.report.rounding import plain, with_interval
+from seedbed.report.rounding import has_width, plain, with_interval
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
 from seedbed.study import StoredRun, Study
@@ -51,16 +51,26 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
+def as_sentence(note: str, names: Iterable[str] = ()) -> str:
+    """A note with a capital letter and a full stop; a name that it begins with stays as it is."""
+    begun = note if any(note.startswith(name) for name in names) else note[:1].upper() + note[1:]
+    return f"{begun}."
+
+
 def extreme(value: float, where: tuple[Assignment, ...], what: str = "seed") -> str:
     """A least or greatest value with the seeds that reach it."""
     return f"{plain(value)} ({reached_by(where, what)})" if where else "-"
 
 
 def reached_by(where: tuple[Assignment, ...], what: str = "seed") -> str:
-    """``seed 3``, or ``seeds 0, 1, 2 and 4 more``; of numbered runs ``run 3``."""
-    shown = ", ".join(each.label for each in where[:SEEDS_SHOWN])
-    more = f" and {len(where) - SEEDS_SHOWN} more" if len(where) > SEEDS_SHOWN else ""
-    return f"{what}{'s' if len(where) > 1 else ''} {shown}{more}"
+    """``seed 3``, ``seeds 0 and 1``, or ``seeds 0, 1, 2 and 4 more``; of numbered runs, and of runs with a seed for
+    each role, ``run 3``."""
+    shown = [each.label for each in where[:SEEDS_SHOWN]]
+    if len(where) > SEEDS_SHOWN:
+        shown.append(f"{len(where) - SEEDS_SHOWN} more")
+    if not all(each.is_plain for each in where):
+        what = "run"
+    return f"{what}{'s' if len(where) > 1 else ''} {wording.listed(shown)}"
 
 
 def run_word(study: Study) -> str:
@@ -136,7 +146,8 @@ def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | N
     ]
     over = wording.over(study.scope)
     method = f"Student's t {over}" if study.design.kind == "independent" else "those of crossed random effects"
-    intervals = [f"Intervals of means are {method}; they say nothing of other data."] if summaries else []
+    some = any(has_width(each.mean_low, each.mean_high) for each in summaries.values())
+    intervals = [f"Intervals of means are {method}; they say nothing of other data."] if some else []
     return [
         "; ".join(ended) + ".",
         *undefined,
@@ -157,6 +168,8 @@ def score_notes(study: Study, score: str, summary: Summary) -> list[str]:
 def varied(study: Study) -> str:
     """What differs between the runs, and which roles stand at one seed."""
     assignments = study.assignments
+    if len(assignments) == 1:
+        return "nothing (one run)"
     if not study.seeds_known:
         return "the run (seeds are not known)"
     if all(each.is_plain for each in assignments):
@@ -217,10 +230,15 @@ def _summary_json(study: Study, score: str, summary: Summary | None) -> dict[str
     least, greatest = study.extremes(score)
     return {
         **json_value(dataclasses.asdict(summary)),
-        "minimum_at": [each.key if study.seeds_known else f"run={each.label}" for each in least],
-        "maximum_at": [each.key if study.seeds_known else f"run={each.label}" for each in greatest],
+        "minimum_at": keys(study, least),
+        "maximum_at": keys(study, greatest),
         "larger_is_better": study.identity.larger_is_better[score],
     }
+
+
+def keys(study: Study, where: Iterable[Assignment]) -> list[str]:
+    """The keys of runs: of their seeds, or, where those are not known, of their numbers."""
+    return [each.key if study.seeds_known else f"run={each.label}" for each in where]
 
 
 def json_value(value: Any) -> Any:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from seedbed.report.rounding import decimals, half_of, shown
+from seedbed.report.rounding import decimals, half_of, has_width, shown
 from seedbed.stats import Scope, Summary
 from seedbed.study import Study
 
 _SETS = {"train": "training", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _SHARES = re.compile(r"(^|[_.-])(accuracy|acc|top_?[15]|error_rate|precision|recall|f1)($|[_.-])")
+PLACES_OF_SHARES = 2  # decimals of a percentage that has no interval
 SENTENCE_DIGITS = 1  # of half an interval's width, in a sentence
 
 
@@ -50,6 +51,11 @@ def metric_of(score: str) -> str:
     return score.partition("/")[2] or score
 
 
+def listed(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
 def title(study: Study, score: str) -> str:
     """``Training accuracy`` for ``train/accuracy``; a score of another evaluation set as ``Accuracy on shifted``."""
     name, slash, metric = score.partition("/")
@@ -62,19 +68,23 @@ def title(study: Study, score: str) -> str:
 
 
 def seeds(study: Study) -> str:
-    """``seeds 0 to 999``; ``20 seeds from 3 to 3407``; ``64 x 64 seeds of initial weights and order``."""
+    """``seeds 0 to 999``; ``20 seeds from 3 to 3407``; ``64 x 64 seeds of initial weights and order``; ``5 runs``."""
     runs = study.assignments
+    if not study.seeds_known:
+        return f"{len(runs)} runs" if len(runs) > 1 else "one run"
     if not all(each.is_plain for each in runs):
         varied = study.design.varied
         if not varied:
             return f"one run, {runs[0].label}"
         counts = " x ".join(str(len(found)) for found in varied.values())
-        return f"{counts} seeds of {' and '.join(_role(role) for role in varied)}"
+        return f"{counts} seeds of {listed([_role(role) for role in varied])}"
     numbers = sorted({each.init for each in runs})
     splits = {each.split for each in runs}
     more = f", {len(splits)} splits" if len(splits) > 1 else f", split {splits.pop()}" if splits != {0} else ""
     if len(numbers) == 1:
         return f"seed {numbers[0]}{more}"
+    if len(numbers) == 2:
+        return f"seeds {numbers[0]} and {numbers[1]}{more}"
     whole = numbers[-1] - numbers[0] + 1 == len(numbers)
     return (f"seeds {numbers[0]} to {numbers[-1]}" if whole else f"{len(numbers)} seeds from {numbers[0]} to "
             f"{numbers[-1]}") + more  # fmt: skip
@@ -85,8 +95,15 @@ def _role(role: str) -> str:
 
 
 def over(scope: Scope) -> str:
-    """``over seeds``, ``over initial weights and order``."""
-    return f"over {' and '.join(scope.resampled)}" if scope.resampled else "of these runs"
+    """``over seeds``, ``over initial weights and order``, ``over seeds and splits``."""
+    words = ["splits" if word == "split" else word for word in scope.resampled]
+    return f"over {listed(words)}" if words else "of these runs"
+
+
+def has_interval(summary: Summary) -> bool:
+    """Whether the mean has an interval that says something: of equal scores it has no width, which promises more than
+    equal scores can."""
+    return has_width(summary.mean_low, summary.mean_high)
 
 
 def headline(study: Study, score: str, summary: Summary) -> str:
@@ -97,9 +114,8 @@ def headline(study: Study, score: str, summary: Summary) -> str:
         return f"{name}, {where}: no run converged."
     kind = f" {summary.of}" if summary.of else ""
     percent = f"{summary.confidence * 100:g}"
-    half = half_of(summary.mean_low, summary.mean_high)
-    if math.isfinite(half):
-        places = unit.places(half)
+    if has_interval(summary):
+        places = unit.places(half_of(summary.mean_low, summary.mean_high))
         low, high = (unit.number(unit.within(end), places) for end in (summary.mean_low, summary.mean_high))
         mean = f"mean{kind} {unit.number(summary.mean, places)}{unit.sign}"
         line = (
@@ -107,13 +123,17 @@ def headline(study: Study, score: str, summary: Summary) -> str:
             f"included)."
         )
     else:
-        places = 1 if unit.sign else 4
-        why = "one run: no interval" if summary.n == 1 else "no interval, see the notes"
-        if summary.n > 1 and summary.minimum == summary.maximum:
-            why = "all runs are equal: no interval"
-        line = f"{name}, {where}, this data: mean{kind} {unit.number(summary.mean, places)}{unit.sign} ({why})."
-    if math.isfinite(summary.next_low):
-        share = f"{summary.confidence * 100:g} of 100" if summary.confidence * 100 % 1 == 0 else f"{percent} %"
+        places = PLACES_OF_SHARES if unit.sign else 4
+        what, why = f"mean{kind} ", "no interval, see the notes"
+        if summary.n == 1:
+            what, why = "", f"one {'converged ' if kind else ''}run: no interval"
+        elif summary.minimum == summary.maximum:
+            why = f"all {summary.n} {'converged ' if kind else ''}runs are equal: no interval"
+        line = f"{name}, {where}, this data: {what}{unit.number(summary.mean, places)}{unit.sign} ({why})."
+    if has_width(summary.next_low, summary.next_high):
+        share = f"{summary.confidence * 100:g} of 100" if summary.confidence * 100 % 1 == 0 else f"{percent} % of"
         low, high = (unit.number(unit.within(end), places) for end in (summary.next_low, summary.next_high))
-        line += f" {share} seeds fall in {low} to {high}."
+        further = "seeds" if study.seeds_known else "runs"
+        converging = " that converge" if summary.n_diverged else ""
+        line += f" {share} {further}{converging} fall in {low} to {high}."
     return line

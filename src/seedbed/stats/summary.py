@@ -160,8 +160,11 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float
     if diverged:
         notes.append(f"{diverged} of {n + diverged} runs diverged: every mean is of converged runs")
     if n < FEW:
-        runs = "1 run" if n == 1 else f"{n} runs"
-        notes.append(f"{runs}: too few to see whether they are normal, which the intervals suppose")
+        notes.append(
+            f"{n} runs: too few to see whether they are normal, which the intervals suppose"
+            if n > 1
+            else "1 run says nothing of the spread over runs"
+        )
     if n > 1 and np.ptp(x) == 0:
         notes.append("all values are equal")
         return tuple(notes)
@@ -176,7 +179,7 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float
         notes.append(text + (short if n < ENOUGH_FOR_BONETT else ""))
     outlying = shape.outlying(x)
     if len(outlying):
-        shown = ", ".join(f"{value:.6g}" for value in outlying[:3]) + (" and more" if len(outlying) > 3 else "")
+        shown = ", ".join(f"{value:.7g}" for value in outlying[:3]) + (" and more" if len(outlying) > 3 else "")
         few = "1 run lies" if len(outlying) == 1 else f"{len(outlying)} runs lie"
         notes.append(f"{few} far from the others: {shown}")
     if n >= LEAST_FOR_MODES and is_multimodal(x):

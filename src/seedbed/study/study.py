@@ -296,7 +296,7 @@ class Study(Runs):
         if chosen.design.kind != "independent":
             raise InputError(
                 f"{what} needs runs that share no seed, and these do ({chosen.design.words}): select one of each, such "
-                f"as those of one order"
+                f"as those of one {'split' if 'split' in chosen.design.varied else 'order'}"
             )
         return chosen
 
