@@ -46,7 +46,7 @@ def best(
     way = "larger is better" if loaded.larger_is_better(score) else "smaller is better"
     about = f"{wording.title(loaded, score)} of {loaded.name}, {wording.seeds(loaded)}"
     terminal.paragraph(about, console, style="bold")
-    terminal.paragraph(hunting.best_line(found, way, text.run_word(loaded)), console)
+    terminal.paragraph(hunting.best_line(loaded, found, way), console)
     print(file=console.file)
     columns = tuple(name.replace("95 %", f"{confidence * 100:g} %") for name in hunting.COLUMNS)
     terminal.table(columns, hunting.rows(found), console)

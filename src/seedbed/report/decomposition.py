@@ -154,7 +154,7 @@ def holdout_rows(found: Holdout) -> list[tuple[str, str]]:
     return [
         ("lead where it was chosen", f"{shown(found.gain_where_chosen, places)} above the mean"),
         (
-            "lead on the other examples",
+            "lead on the other half",
             f"{shown(found.gain_where_judged, places)} above the mean   "
             f"middle {found.confidence * 100:g} % of {found.splits} halvings: {low} to {high}",
         ),

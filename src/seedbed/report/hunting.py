@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from seedbed.errors import InputError
 from seedbed.report import decomposition
 from seedbed.report.rounding import plain, with_interval, with_sign
-from seedbed.report.text import reached_by
+from seedbed.report.text import reached_by, run_word
 from seedbed.report.wording import listed
 from seedbed.seeds import Assignment
 from seedbed.stats import Holdout, Interval, Luck, Summary
@@ -90,8 +90,8 @@ def notes(found: Hunt) -> list[str]:
     return told
 
 
-def best_line(found: Hunt, way: str, what: str) -> str:
-    """The best run there is, and how unusual it is; ``what`` tells runs apart: seed, or run."""
+def best_line(study: Study, found: Hunt, way: str) -> str:
+    """The best run there is, and how unusual it is."""
     luck = found.luck
     mean, _ = with_interval(found.summary.mean, found.summary.mean_low, found.summary.mean_high)
     far = f", {luck.deviations:.1f} sd from the mean of the others" if math.isfinite(luck.deviations) else ""
@@ -99,5 +99,5 @@ def best_line(found: Hunt, way: str, what: str) -> str:
     as_good = f"{good} of {among} runs are as good" if good > 1 else f"no other of {among} runs is as good"
     if among == 1:
         as_good = "there is no other run"
-    best = f"{plain(luck.score)}{far}, by {reached_by(found.best, what)}; {as_good}"
-    return f"Mean of a single {what}: {mean}. Best ({way}): {best}."
+    best = f"{plain(luck.score)}{far}, by {reached_by(study, found.best)}; {as_good}"
+    return f"Mean of a single {run_word(study)}: {mean}. Best ({way}): {best}."

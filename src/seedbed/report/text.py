@@ -57,19 +57,22 @@ def as_sentence(note: str, names: Iterable[str] = ()) -> str:
     return f"{begun}."
 
 
-def extreme(value: float, where: tuple[Assignment, ...], what: str = "seed") -> str:
+def extreme(study: Study, value: float, where: tuple[Assignment, ...]) -> str:
     """A least or greatest value with the seeds that reach it."""
-    return f"{plain(value)} ({reached_by(where, what)})" if where else "-"
+    return f"{plain(value)} ({reached_by(study, where)})" if where else "-"
 
 
-def reached_by(where: tuple[Assignment, ...], what: str = "seed") -> str:
+def reached_by(study: Study, where: tuple[Assignment, ...]) -> str:
     """``seed 3``, ``seeds 0 and 1``, or ``seeds 0, 1, 2 and 4 more``; of numbered runs, and of runs with a seed for
-    each role, ``run 3``."""
-    shown = [each.label for each in where[:SEEDS_SHOWN]]
+    each role, ``run 3``, ``run init=1 order=2``: of the roles those that vary."""
+    varied = study.design.varied
+    shown = [
+        each.label if each.is_plain else " ".join(f"{role}={getattr(each, role)}" for role in varied) or each.label
+        for each in where[:SEEDS_SHOWN]
+    ]
     if len(where) > SEEDS_SHOWN:
         shown.append(f"{len(where) - SEEDS_SHOWN} more")
-    if not all(each.is_plain for each in where):
-        what = "run"
+    what = run_word(study) if all(each.is_plain for each in where) else "run"
     return f"{what}{'s' if len(where) > 1 else ''} {wording.listed(shown)}"
 
 
@@ -85,9 +88,8 @@ def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
 
 def extreme_notes(study: Study, scores: Iterable[str]) -> list[str]:
     """A line for each score: the seeds that reach its least and greatest value."""
-    what = run_word(study)
     return [
-        f"{score}: min by {reached_by(least, what)}; max by {reached_by(greatest, what)}"
+        f"{score}: min by {reached_by(study, least)}; max by {reached_by(study, greatest)}"
         for score in scores
         for least, greatest in [study.extremes(score)]
         if least
@@ -112,8 +114,8 @@ def summary_rows(study: Study, summaries: Mapping[str, Summary]) -> list[tuple[s
                 interval,
                 sd,
                 plain(s.median),
-                extreme(s.minimum, least, run_word(study)),
-                extreme(s.maximum, greatest, run_word(study)),
+                extreme(study, s.minimum, least),
+                extreme(study, s.maximum, greatest),
             )
         )
     return rows

@@ -368,6 +368,8 @@ def _difference(
     notes: list[str],
 ) -> Component:
     """The component (first - second) / runs."""
+    if abs(first.value - second.value) <= ROUNDING * max(first.value, second.value):
+        first = replace(first, value=second.value)  # apart by rounding alone
     ends = difference_ends(first, second, runs, confidence)
     clear = first.value >= CLEAR_RATIO * second.value
     return _component((first.value - second.value) / runs, ends, _MLS, left, clear, name, confidence, notes)
