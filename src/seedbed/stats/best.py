@@ -54,6 +54,8 @@ def expected_bests(
 ) -> dict[int, Interval]:
     """``expected_best`` of several numbers of seeds: each as it would be alone, all of one set of resamples.
 
+    Simulated: docs/simulation.md, best of k.
+
     Raises:
         InputError: a number is larger than the number of converged runs.
     """
