@@ -102,6 +102,68 @@ def test_arrangements_that_are_too_many_are_drawn() -> None:
     assert paired.p_exact == pytest.approx(paired.p_value, abs=0.01)
 
 
+@pytest.mark.parametrize("m", [1, 7, 8, 9, 17])
+def test_signs_drawn_by_the_byte_agree_with_all_of_them(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(m).normal(0.3, 1, m)
+    differences[m // 2] = abs(differences).max()
+    every = exact.sign_flips(differences, np.random.default_rng(0))
+    monkeypatch.setattr(exact, "ENUMERATED", 0)
+    drawn = exact.sign_flips(differences, np.random.default_rng(1))
+    assert (every.enumerated, drawn.enumerated, drawn.smallest) == (True, False, every.smallest)
+    error = math.sqrt(every.p_value * (1 - every.p_value) / exact.DRAWN)
+    assert drawn.p_value == pytest.approx(every.p_value, abs=4 * error + 2 / exact.DRAWN)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_byte_is_drawn(sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "ENUMERATED", 0)
+    found = exact.sign_flips(np.full(8, sign * 0.1), np.random.default_rng(4))
+    # Of 256 arrangements only the first byte and the last reach the sum; four errors of 100,000 draws are 0.0011.
+    assert found.p_value == pytest.approx(2 / 256, abs=0.0011)
+
+
+@pytest.mark.parametrize("m", [1, 5, 8, 11])
+def test_a_byte_stands_for_every_way_to_give_signs(m: int) -> None:
+    values = np.random.default_rng(m).normal(size=m)
+    tables = exact._sums_of_flips(values)
+    assert tables.shape == (-(-m // 8), 256)
+    for eight, table in enumerate(tables):
+        own = values[8 * eight : 8 * eight + 8]
+        every = [
+            sum(s * v for s, v in zip(signs, own, strict=True)) for signs in itertools.product((-1, 1), repeat=len(own))
+        ]
+        # Values that fill up the last eight are 0: each sum stands there for both of their signs.
+        assert np.sort(table) == pytest.approx(np.sort(np.repeat(every, 256 // len(every))))
+
+
+def test_drawn_p_values_are_valid_and_include_the_observed_arrangement(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exact.sign_flips(np.arange(1.0, 41), np.random.default_rng(0)).p_value == 1e-5  # itself, of 100,000
+    monkeypatch.setattr(exact, "DRAWN", 99)
+    monkeypatch.setattr(exact, "LEAST_DRAWN", 99)
+    rng = np.random.default_rng(2)
+    p = np.array([exact.sign_flips(rng.standard_t(3, 18), rng).p_value for _ in range(1500)])
+    assert p.min() >= 0.01
+    for level in (0.05, 0.2, 0.5):
+        # Valid: at most as often as the level says; and not far below it, as it is exact up to its grain.
+        assert np.mean(p <= level) == pytest.approx(level, abs=4 * math.sqrt(level * (1 - level) / 1500))
+
+
+def test_of_very_many_pairs_fewer_arrangements_are_drawn() -> None:
+    differences = np.random.default_rng(3).normal(size=100_000) + 1
+    found = exact.sign_flips(differences, np.random.default_rng(0))
+    assert found.p_value == 1 / (2 * 2 * 10**7 // 12_500 + 1)  # of 3,200 and itself
+    assert found.smallest == 0.0  # 2^-99999 is none of float64's numbers
+    few = exact.sign_flips(differences[:3200], np.random.default_rng(0))
+    assert few.p_value == 1e-5
+
+
+def test_differences_of_zero_have_no_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exact.sign_flips(np.zeros(5), np.random.default_rng(0)) == exact.Exact(1.0, 1.0, True)
+    values = np.random.default_rng(5).normal(size=20)
+    with_zeros = np.insert(values, [0, 3, 20], 0.0)
+    assert exact.sign_flips(with_zeros, np.random.default_rng(6)) == exact.sign_flips(values, np.random.default_rng(6))
+
+
 def test_the_detectable_difference_is_found_as_often_as_said() -> None:
     rng = np.random.default_rng(2)
     found = compare(rng.normal(size=15), rng.normal(size=15))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 from seedbed.errors import InputError
-from seedbed.stats import examples
+from seedbed.stats import examples, isolate
 from seedbed.stats.examples import (
     TRAINING_ROWS,
     TestSetLuck,
@@ -144,6 +144,81 @@ def test_training_rows_are_labelled_as_such() -> None:
     assert "trained on" in trained_on.notes[0]
     assert not any("trained on" in note for note in held_out.notes)
     assert trained_on.performance_variance == held_out.performance_variance
+
+
+# Test-set luck of a crossed design
+
+TABLES = st.tuples(st.integers(2, 4), st.integers(2, 4), st.integers(2, 5)).flatmap(
+    lambda shape: arrays.arrays(np.float64, shape, elements=st.sampled_from([0.0, 1.0]) | st.integers(-8, 8).map(float))
+)
+
+
+def half_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of half the squared difference, over all pairs of cells [init, order, ...] that share neither."""
+    cells = list(np.ndindex(values.shape[:2]))
+    apart = [(a, b) for a, b in itertools.combinations(cells, 2) if a[0] != b[0] and a[1] != b[1]]
+    return np.mean([(values[a] - values[b]) ** 2 / 2 for a, b in apart], axis=0)
+
+
+@given(TABLES)
+def test_variances_of_a_crossed_design_are_those_of_runs_that_share_no_seed(correct: NDArray[np.float64]) -> None:
+    found, n = test_set_luck(correct), correct.shape[2]
+    observed, within = half_squares(correct.mean(axis=2)), half_squares(correct).sum() / n**2
+    assert found.observed_variance == pytest.approx(observed, abs=1e-9)
+    assert found.performance_variance == pytest.approx(n / (n - 1) * (observed - within), abs=1e-9)
+    assert found.finite_test_set_variance == pytest.approx(observed - found.performance_variance, abs=1e-9)
+    assert (found.n_runs, found.n_examples) == (correct[..., 0].size, n)
+    turned = test_set_luck(correct.transpose(1, 0, 2)[::-1, :, ::-1])
+    assert turned.performance_variance == pytest.approx(found.performance_variance, abs=1e-9)
+    assert (turned.low is None) == (found.low is None)
+    if found.low is not None:
+        assert (turned.low, turned.high) == pytest.approx((found.low, found.high), abs=1e-9)
+
+
+def test_its_interval_is_that_of_runs_where_both_vary_shifted() -> None:
+    correct = np.random.default_rng(21).random((5, 4, 30)) < 0.6
+    found, both = test_set_luck(correct, 0.9), isolate(correct.mean(axis=2), 0.9).both_vary
+    assert found.observed_variance == pytest.approx(both.estimate**2)
+    assert found.low == pytest.approx(both.low**2 - found.finite_test_set_variance)
+    assert found.high == pytest.approx(both.high**2 - found.finite_test_set_variance)
+
+
+def crossed_coins(rng: np.random.Generator, spreads: tuple[float, float], n: int) -> NDArray[np.bool_]:
+    """Answers [3, 4, n] of runs whose performance has these spreads by init and by order, on examples that each help an
+    init or order of their own."""
+    init, order = (
+        sd * math.sqrt(3) * rng.uniform(-1, 1, shape) for sd, shape in zip(spreads, ((3, 1, 1), (4, 1)), strict=True)
+    )
+    own = 0.1 * rng.uniform(-1, 1, (3, 1, n))
+    return rng.random((3, 4, n)) < rng.uniform(0.35, 0.65, n) + init + order + own
+
+
+@pytest.mark.parametrize("spreads", [(0.0, 0.0), (0.08, 0.04)])
+def test_the_performance_variance_of_a_crossed_design_is_unbiased(spreads: tuple[float, float]) -> None:
+    rng, true = np.random.default_rng(22), spreads[0] ** 2 + spreads[1] ** 2
+    found, naive = [], []
+    for _ in range(1500):
+        correct = crossed_coins(rng, spreads, 20)
+        found.append(test_set_luck(correct).performance_variance)
+        naive.append(test_set_luck(correct.reshape(12, 20)).performance_variance)
+    error = np.std(found, ddof=1) / math.sqrt(len(found))
+    assert abs(np.mean(found) - true) < 4 * error
+    if true:  # runs that share seeds are alike: counted as independent they would seem to differ less
+        assert np.mean(naive) < true - 4 * error
+
+
+def test_a_crossed_design_without_spread() -> None:
+    same = test_set_luck(np.tile([1, 0, 1], (3, 2, 1)))
+    assert (same.observed_variance, same.performance_variance, same.low) == (0.0, 0.0, None)
+    assert any("no spread" in note for note in same.notes)
+
+
+def test_two_by_two_runs_compare_their_diagonals() -> None:
+    # The runs of a diagonal share no seed. Of one, scores differ by 1, of the other by 1/2. Both differ on the first
+    # example, one on the second.
+    found = test_set_luck([[[1, 1], [1, 0]], [[0, 0], [0, 0]]])
+    assert found.observed_variance == pytest.approx((1 / 2 + 1 / 8) / 2)
+    assert found.performance_variance == pytest.approx(2 * (5 / 16 - (1 / 2 + 1 / 4) / 4))
 
 
 def test_pytest_does_not_take_them_for_tests() -> None:
@@ -448,7 +523,8 @@ BAD_SCORES = [
     [[1.0, NAN], [0.0, 1.0]],
     [[1.0, 0.0], [INF, 1.0]],
     [1, 0, 1],
-    [[[1, 0], [0, 1]]],
+    [[[[1, 0], [0, 1]]]],
+    5.0,
     [[1, 0, 1]],
     [[1], [0]],
     [],
@@ -466,6 +542,18 @@ def test_scores_that_are_no_table_are_refused(bad: Any) -> None:
             call(bad)
     with pytest.raises(InputError, match="other"):
         seeds_and_examples_interval([[1, 0], [0, 1]], bad)
+
+
+def test_crossed_tables_that_are_none_are_refused() -> None:
+    for shape in ((1, 3, 4), (3, 1, 4), (3, 4, 1), (0, 2, 2)):
+        with pytest.raises(InputError, match="at least 2 inits, orders and examples, got the shape"):
+            test_set_luck(np.ones(shape))
+    table = np.ones((2, 3, 4))
+    table[1, 2, 0] = NAN
+    with pytest.raises(InputError, match="in 1 runs, the first is 5"):
+        test_set_luck(table)
+    with pytest.raises(InputError, match=r"shape \[runs, examples\], got"):
+        seeds_and_examples_interval(np.ones((2, 3, 4)))
 
 
 def test_the_diverged_run_is_named() -> None:

@@ -92,8 +92,7 @@ def compare_many(
         margin=margin,
         rng=rng,
     )
-    dropped = (f"{scores.dropped} runs are left out: not all studies have their seeds",) if scores.dropped else ()
-    return replace(found, notes=(*scores.notes, *dropped, *found.notes), scope=scores.scope)
+    return replace(found, notes=(*scores.notes, *found.notes), scope=scores.scope)
 
 
 def names_of(studies: Sequence[Study]) -> tuple[str, ...]:
@@ -102,8 +101,11 @@ def names_of(studies: Sequence[Study]) -> tuple[str, ...]:
     for each in studies:
         if not isinstance(each, Study):
             raise InputError(f"compare takes studies, got {type(each).__name__}; for arrays there is stats.compare")
-        count = sum(name == each.name or name.startswith(f"{each.name} (") for name in names)
-        names.append(each.name if not count else f"{each.name} ({count + 1})")
+        name, number = each.name, 1
+        while name in names:
+            number += 1
+            name = f"{each.name} ({number})"
+        names.append(name)
     return tuple(names)
 
 
@@ -147,7 +149,9 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
     else:
         arrays = {name: study[score] for name, study in chosen.items()}
         if paired is None:
-            why = f"no seeds are known of {', '.join(numbered)}" if numbered else "no seeds are shared"
+            why = f"{'one seed alone is' if shared else 'no seeds are'} shared"
+            if numbered:
+                why = f"no seeds are known of {', '.join(numbered)}"
             notes.append(f"{why}: runs are compared without pairing")
     scopes = [study.scope for study in chosen.values()]
     scope = stats.Scope(

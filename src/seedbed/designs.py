@@ -15,6 +15,7 @@ from seedbed.seeds import ROLES, Assignment
 
 WORDS = {"seed": "seeds", "init": "initial weights", "order": "order", "noise": "noise", "split": "split"}
 SPARSE = 0.5  # of a table's cells: with fewer of them run, seeds were not crossed
+LEAST = 2  # levels of a role that make a table
 
 Kind = Literal["independent", "crossed", "entangled"]
 
@@ -86,8 +87,9 @@ class Crossed:
 def crossed_table(assignments: Sequence[Assignment], values: ArrayLike, roles: Sequence[str]) -> Crossed:
     """The scores ``values`` [runs] of these runs as a table over ``roles``, made whole.
 
-    Cells that are missing or not finite are cut out with the fewest levels, one at a time: of all roles, the level
-    with the largest share of such cells goes first.
+    Cells that are missing or not finite are cut out with few levels, one at a time: of all roles, the level with the
+    largest share of such cells goes first. A level that the later ones made needless to leave out comes back. That
+    keeps about as many runs as can be kept, and every level that is left out holds such a cell.
 
     Raises:
         InputError: less than half of the cells were run, or a role is left with fewer than 2 levels.
@@ -100,24 +102,30 @@ def crossed_table(assignments: Sequence[Assignment], values: ArrayLike, roles: S
         raise InputError(
             f"the runs are no crossed design: {len(assignments)} of the {math.prod(shape)} combinations of {grid} seeds"
         )
-    table = np.full(shape, np.nan)
+    whole = np.full(shape, np.nan)
     where = tuple(np.searchsorted(found, [getattr(each, role) for each in assignments])
                   for role, found in levels.items())  # fmt: skip
-    table[where] = scores
+    whole[where] = scores
     kept = {role: np.ones(len(found), dtype=bool) for role, found in levels.items()}
-    missing = ~np.isfinite(table)
+    broken, gone = ~np.isfinite(whole), []
+    missing = broken
     while missing.any():
         worst, axis, level = -1.0, 0, 0
-        for i in range(missing.ndim):
+        # A role of two levels can lose none: another one must, as long as it has more.
+        for i in [i for i, size in enumerate(missing.shape) if size > LEAST] or range(missing.ndim):
             share = missing.mean(axis=tuple(j for j in range(missing.ndim) if j != i))
             if share.max() > worst:
                 worst, axis, level = float(share.max()), i, int(share.argmax())
         role = roles[axis]
-        kept[role][np.flatnonzero(kept[role])[level]] = False
-        table, missing = np.delete(table, level, axis), np.delete(missing, level, axis)
-        if not table.size:
-            break
-    if min(table.shape) < 2:
+        gone.append((role, int(np.flatnonzero(kept[role])[level])))
+        kept[role][gone[-1][1]] = False
+        missing = np.delete(missing, level, axis)
+    for role, level in gone:
+        kept[role][level] = True
+        if broken[np.ix_(*kept.values())].any():
+            kept[role][level] = False
+    table = whole[np.ix_(*kept.values())]
+    if min(table.shape) < LEAST:
         raise InputError(
             f"the table of {grid} seeds is not whole, and what is left without the runs that are missing or diverged "
             f"is {' x '.join(map(str, table.shape))}: at least 2 x 2 is needed"

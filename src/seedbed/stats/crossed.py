@@ -14,6 +14,7 @@ from seedbed.stats.interval import Interval, Scope
 from seedbed.stats.one_sample import student_t
 from seedbed.stats.squares import ROUNDING
 
+FEW = 3  # levels of a role below which it can cover too little: of 2 x 20 runs, 87 % for 95
 CROSSED = Scope(("seeds of every role",), ("data", "split", "hyperparameters"))
 
 
@@ -54,7 +55,9 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     if variance <= (ROUNDING * scale) ** 2:
         return Interval(mean, None, None, confidence, name, CROSSED, "all scores are equal")
     half = student_t(degrees, confidence) * math.sqrt(variance / scores.size)
-    return Interval(mean, mean - half, mean + half, confidence, name, CROSSED)
+    few, most = min(scores.shape), max(scores.shape)
+    note = f"with {few} levels of a role it covers less often than it says where that role matters"
+    return Interval(mean, mean - half, mean + half, confidence, name, CROSSED, note if few < FEW < most else "")
 
 
 def _mean_squares(scores: NDArray[np.float64]) -> dict[tuple[int, ...], tuple[float, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,8 @@ FEW = 5  # runs below which a summary says that they are few
 ENOUGH_FOR_BONETT = 100  # runs from which Bonett's interval comes near its coverage, skewed values too
 TOLD_ERROR = 0.005  # of coverage at one end of the mean's interval, by skewness; smaller ones go without a note
 LEAST_FOR_MODES = 50  # runs from which several modes can be told from chance
+# What notes of intervals hold that suppose independent runs.
+_OF_THE_MEAN, _OF_THE_SD = "end of the mean's interval", "the interval of the sd is"
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,24 @@ def _none(diverged: int, rate: Interval, confidence: float) -> Summary:
     )
 
 
+def without_intervals(found: Summary) -> Summary:
+    """The summary without what supposes independent runs, and without notes of it."""
+    nan = math.nan
+    return replace(
+        found,
+        sem=nan,
+        mean_low=nan,
+        mean_high=nan,
+        sd_low=nan,
+        sd_high=nan,
+        sd_method="",
+        next_low=nan,
+        next_high=nan,
+        next_method="",
+        notes=tuple(note for note in found.notes if not any(part in note for part in (_OF_THE_MEAN, _OF_THE_SD))),
+    )
+
+
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
@@ -170,11 +190,11 @@ def _notes(x: NDArray[np.float64], diverged: int, heavy: bool, confidence: float
         return tuple(notes)
     if shape.is_skewed(x) and (error := shape.one_sided_error(x, confidence)) > TOLD_ERROR:
         notes.append(
-            f"the values are skewed ({shape.skewness(x):.1f}): each end of the mean's interval may cover "
+            f"the values are skewed ({shape.skewness(x):.1f}): each {_OF_THE_MEAN} may cover "
             f"{error * 100:.1f} points more or less than it says; mean_interval with method studentized allows for it"
         )
     if heavy:
-        text = "a tail is heavier than a normal distribution's: the interval of the sd is Bonett's"
+        text = f"a tail is heavier than a normal distribution's: {_OF_THE_SD} Bonett's"
         short = ", and still short where only one is (simulated, with 20 runs 88 % in place of 95)"
         notes.append(text + (short if n < ENOUGH_FOR_BONETT else ""))
     outlying = shape.outlying(x)

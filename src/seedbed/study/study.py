@@ -20,6 +20,7 @@ from seedbed.fingerprint import Fingerprint
 from seedbed.records import Status
 from seedbed.scores import IMPORTED, GroupScores, NothingKept, Scores, as_scores, check_name, direction_settings
 from seedbed.seeds import Assignment
+from seedbed.stats.summary import without_intervals
 from seedbed.study.identity import StoredRun, StudyIdentity
 from seedbed.study.runs import Runs
 
@@ -106,8 +107,7 @@ class Study(Runs):
     def _with_shared_seeds(self, found: stats.Summary, score: str) -> stats.Summary:
         """A summary of runs that share seeds, with what may be said of such."""
         nan, roles = math.nan, tuple(self.design.varied)
-        found = replace(found, sem=nan, mean_low=nan, mean_high=nan, sd_low=nan, sd_high=nan, sd_method="",
-                        next_low=nan, next_high=nan, next_method="")  # fmt: skip
+        found = without_intervals(found)
         shared = f"runs share seeds ({self.design.words})"
         try:
             if self.design.kind == "entangled":
@@ -119,6 +119,8 @@ class Study(Runs):
         mean = stats.crossed_mean_interval(table.scores, found.confidence)
         low, high = (nan, nan) if mean.low is None or mean.high is None else (mean.low, mean.high)
         notes = [f"{shared}: the interval of the mean allows for it, and none is given for a further run"]
+        if mean.note:
+            notes.append(f"of the interval of the mean: {mean.note}")
         if table.note:
             notes.append(f"intervals are of a table made whole; {table.note}")
         found = replace(found, mean_low=low, mean_high=high)
@@ -149,9 +151,15 @@ class Study(Runs):
     def isolate(self, score: str | None = None, confidence: float = 0.95) -> stats.Isolated:
         """The spread of a score when initial weights vary alone, order alone, or both; of a crossed design.
 
-        See `stats.isolate`, and `decompose` for what is left out and refused.
+        See `stats.isolate`, and `decompose` for what is left out and refused; each interval's note says so too.
         """
-        return stats.isolate(self._init_by_order(score)[0], confidence)
+        table, notes = self._init_by_order(score)
+        found, scope = stats.isolate(table, confidence), self._roles_alone().scope
+        init, order, both = (
+            replace(each, note="; ".join([*notes, each.note]), scope=scope)
+            for each in (found.init_varies, found.order_varies, found.both_vary)
+        )
+        return replace(found, init_varies=init, order_varies=order, both_vary=both)
 
     def _roles_alone(self) -> Study:
         """The runs by roles; all of one split."""
@@ -199,13 +207,16 @@ class Study(Runs):
         """
         name = self._set_of(evaluation_set)
         described = self.evaluation_set(name, self._check_one_split())
-        chosen = self.done
+        chosen, crossed = self.done, self.done.by_roles
         if held_out and not described.held_out:
             raise InputError(
                 f"the rows of {name!r} are those that the runs of {self.name} were trained on: they are no test set. "
                 f"Name another evaluation set, or say held_out=False to have the result labelled as one of such rows"
             )
-        if len(chosen.design.varied) == 2 and chosen.design.kind != "independent":
+        # One plain run beside a table is no sample of its own, and its seeds may be those of a cell.
+        by_roles = crossed.runs and len(chosen.plain) < 2
+        if by_roles and len(crossed.design.varied) == 2 and crossed.design.kind != "independent":
+            chosen = crossed
             numbers = crossed_table(chosen.assignments, np.arange(len(chosen)), tuple(chosen.design.varied))
             correct, note = chosen.correct(name)[numbers.scores.astype(np.intp)], numbers.note
         else:
@@ -282,8 +293,10 @@ class Study(Runs):
 
     def luck_of(self, seed: int | Assignment, score: str | None = None) -> stats.Luck:
         """How unusual one run's score is among the others' (`stats.luck_of`)."""
-        score, key = self.check_score(score), self.run(seed).assignment.key
-        index = [run.assignment.key for run in self.runs].index(key)
+        score, run = self.check_score(score), self.run(seed)
+        index = self.runs.index(run)
+        if not math.isfinite(self[score][index]):
+            raise InputError(f"run {run.assignment.label} of {self.name} has no {score} to compare: it is {run.status}")
         return stats.luck_of(self[score], index, larger_is_better=self.larger_is_better(score))
 
     def _set_of(self, evaluation_set: str | None) -> str:
