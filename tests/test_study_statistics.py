@@ -438,7 +438,7 @@ def test_the_luck_of_one_run_among_the_others() -> None:
         study.luck_of(3)  # its seed, and not its place
     with pytest.raises(InputError, match="run 1 of study has no test/accuracy to compare: it failed"):
         study_of("0:2", [0.5, FAILED]).luck_of(1)
-    with pytest.raises(InputError, match="run 1 of study has no test/accuracy to compare$"):
+    with pytest.raises(InputError, match=r"run 1 of study has no test/accuracy to compare$"):
         study_of("0:2", [0.5, math.nan]).luck_of(1)
     with pytest.raises(InputError, match="study has no run with seed=4"):
         study.luck_of(4)
