@@ -434,8 +434,12 @@ def test_the_luck_of_one_run_among_the_others() -> None:
     assert study.luck_of(Assignment.plain(7)).worse == 0
     assert (study.luck_of(7, "loss").better, study.luck_of(5, "loss").better) == (0, 2)
     assert swapped(study, [3, 2, 1, 0]).luck_of(9) == found
-    with pytest.raises(InputError, match="run 3 of study has no test/accuracy to compare: it is diverged"):
+    with pytest.raises(InputError, match="run 3 of study has no test/accuracy to compare: it diverged"):
         study.luck_of(3)  # its seed, and not its place
+    with pytest.raises(InputError, match="run 1 of study has no test/accuracy to compare: it failed"):
+        study_of("0:2", [0.5, FAILED]).luck_of(1)
+    with pytest.raises(InputError, match=r"run 1 of study has no test/accuracy to compare$"):
+        study_of("0:2", [0.5, math.nan]).luck_of(1)
     with pytest.raises(InputError, match="study has no run with seed=4"):
         study.luck_of(4)
 

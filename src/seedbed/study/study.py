@@ -296,7 +296,8 @@ class Study(Runs):
         score, run = self.check_score(score), self.run(seed)
         index = self.runs.index(run)
         if not math.isfinite(self[score][index]):
-            raise InputError(f"run {run.assignment.label} of {self.name} has no {score} to compare: it is {run.status}")
+            why = "" if run.status is Status.DONE else f": it {run.status}"
+            raise InputError(f"run {run.assignment.label} of {self.name} has no {score} to compare{why}")
         return stats.luck_of(self[score], index, larger_is_better=self.larger_is_better(score))
 
     def _set_of(self, evaluation_set: str | None) -> str:
