@@ -175,7 +175,7 @@ def test_imported_runs_are_paired_only_where_their_seeds_are_known() -> None:
     x, y = imported().values()
     found = compare(x, y)
     assert (found.paired, found.n_a, found.scope) == (False, 3, IMPORTED_RUNS)
-    assert "the seeds of X and Y are not known: runs are compared without pairing" in found.notes
+    assert "no seeds are known of X, Y: runs are compared without pairing" in found.notes
     with pytest.raises(InputError, match="the seeds of X and Y are not known: its runs cannot be paired"):
         compare(x, y, paired=True)
     known = imported(range(3))
