@@ -176,13 +176,13 @@ def test_imported_runs_are_paired_only_where_their_seeds_are_known() -> None:
     found = compare(x, y)
     assert (found.paired, found.n_a, found.scope) == (False, 3, IMPORTED_RUNS)
     assert "no seeds are known of X, Y: runs are compared without pairing" in found.notes
-    with pytest.raises(InputError, match="the seeds of X and Y are not known: its runs cannot be paired"):
+    with pytest.raises(InputError, match="runs cannot be paired: no seeds are known of X, Y"):
         compare(x, y, paired=True)
     known = imported(range(3))
     assert compare(known["X"], known["Y"]).wins == stats.Wins(3, 0, 0)
     one = compare(known["X"], y)
     assert not one.paired
-    assert "the seeds of Y are not known: runs are compared without pairing" in one.notes
+    assert "no seeds are known of Y: runs are compared without pairing" in one.notes
     assert not any("not known" in note for note in compare(x, y, paired=False).notes)
     # Numbers 0, 1 and 2 are all that the runs of Y have in common with a study's seeds.
     made = study_of("0:3", {"accuracy": [0.1, 0.2, 0.3]}, name="made")
