@@ -277,3 +277,12 @@ def test_studies_of_one_name_are_told_apart() -> None:
     assert names_of([A, A, second]) == ("A", "A (2)", "A (2) (2)")
     assert compare_many([second, A, A]).names == ("A (2)", "A", "A (3)")
     assert math.isfinite(compare(second, A).difference)
+
+
+def test_of_two_studies_another_score_than_the_primary_one_is_exploratory() -> None:
+    scores = {"test/accuracy": [0.7, 0.8, 0.9], "test/loss": [0.4, 0.3, 0.2]}
+    a, b = (study_of(range(3), scores, name=name) for name in ("a", "b"))
+    assert not any("exploratory" in note for note in compare(a, b).notes)
+    assert not any("exploratory" in note for note in compare(a, b, metric="test/accuracy").notes)
+    (note,) = (note for note in compare(a, b, metric="loss").notes if "exploratory" in note)
+    assert note.startswith("exploratory: test/loss is not the primary score of a, which is test/accuracy")

@@ -46,7 +46,8 @@ def compare(
     counted, beside those that diverged, or whose partner did. Which way is better is the metric's.
 
     Args:
-        metric: a score's name, such as ``test/accuracy``; the primary score of ``a`` where not given.
+        metric: a score's name, such as ``test/accuracy``; the primary score of ``a`` where not given. Another one is
+            marked as exploratory in the notes.
         paired: False compares all runs of both without pairing; True asks for pairs; None pairs where seeds are shared.
         margin: the difference below which they count as equivalent, stated before looking.
 
@@ -60,9 +61,13 @@ def compare(
     found = stats.compare(
         first, second, scores.paired, confidence, margin, larger_is_better=scores.larger_is_better, rng=rng
     )
-    return replace(
-        found, dropped=found.dropped + scores.dropped, notes=(*scores.notes, *found.notes), scope=scores.scope
-    )
+    notes, primary = [*scores.notes, *found.notes], a.identity.primary
+    if (score := a.check_score(metric)) != primary:
+        notes.append(
+            f"exploratory: {score} is not the primary score of {a.name}, which is {primary}; nothing here allows for "
+            f"the number of scores looked at"
+        )
+    return replace(found, dropped=found.dropped + scores.dropped, notes=tuple(notes), scope=scores.scope)
 
 
 def compare_many(
