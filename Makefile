@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint types layers bench clean
+.PHONY: demo test test-slow coverage lint types layers bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +15,9 @@ demo: $(READY)
 	$(BIN)/python examples/six_seeds.py demo.db
 
 test: lint types layers
+	$(BIN)/pytest -m 'not slow' -n 2 --dist worksteal
+
+coverage: $(READY)
 	$(BIN)/pytest -m 'not slow' -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: $(READY)
