@@ -22,6 +22,7 @@ coverage: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m 'hypothesis and not slow' -n 2 --dist worksteal --hypothesis-profile=explore
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# The same examples every time: what fails `make test` is a change of the program. `make test-slow` looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile("repeatable")
 
 # The demonstration's files have no licence, and so are not in the repository; where they lie beside it, they are used.
 DEMONSTRATION = Path(os.environ.get("SEEDBED_DEMONSTRATION", Path(__file__).parents[2] / "shared" / "data"))

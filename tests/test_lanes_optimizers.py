@@ -122,9 +122,13 @@ def gradients(shape: tuple[int, ...], steps: int, dtype: Any) -> Iterator[np.nda
         yield g.astype(dtype)
 
 
-def by_torch(described: sb.Experiment, dtype: Any) -> Trained:
+def by_torch(described: sb.Experiment, dtype: Any, nudge: float = 0.0) -> Trained:
+    """Torch's training; with ``nudge``, from weights that are larger by this share."""
     with generators.seeded(3):
         model = described.model()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 + nudge)
     optimizer = make_optimizer(described.optimizer, model)
     scheduler = None if described.scheduler is None else described.scheduler(optimizer)
     names = {id(p): name for name, p in model.named_parameters()}
@@ -248,8 +252,15 @@ def test_updates_are_torchs_in_double_precision(name: str) -> None:
     maximize=st.booleans(),
 )
 def test_the_adams_with_any_numbers(kind: Any, beta1: float, beta2: float, **options: Any) -> None:
-    factory = P(kind, betas=(beta1, beta2), **options)
-    assert_close(experiment(factory, dtype=torch.float64), np.float64, False, 1e-11)
+    # Adamax with a large decay of weights and a small beta2 amplifies rounding a hundredfold a step where gradients
+    # are tiny: there, torch itself from weights an ulp away says how far apart two right answers lie.
+    described = experiment(P(kind, betas=(beta1, beta2), **options), dtype=torch.float64)
+    one, other = by_torch(described, np.float64), by_torch(described, np.float64, nudge=2.0**-52)
+    apart = max(
+        float(np.abs(other.parameters[name] - value).max() / np.abs(value).max())
+        for name, value in one.parameters.items()
+    )
+    assert_close(described, np.float64, False, max(1e-11, 10 * apart))
 
 
 def test_a_tensor_as_learning_rate_counts_with_its_value() -> None:

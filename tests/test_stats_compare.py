@@ -74,7 +74,9 @@ def test_sign_flips_are_scipys(both: np.ndarray) -> None:
 @settings(max_examples=30, deadline=None)
 def test_permutations_are_scipys(a: np.ndarray, b: np.ndarray) -> None:
     found = exact.permutations(a, b, np.random.default_rng(0))
-    expected = reference.permutation_test((a, b), lambda x, y: x.mean() - y.mean(), n_resamples=np.inf)
+    # In thousandths scipy's sums are whole numbers: of means, it can take a tie that rounding breaks for none.
+    thousandths = np.round(1000 * a), np.round(1000 * b)
+    expected = reference.permutation_test(thousandths, lambda x, y: x.sum(), n_resamples=np.inf)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.enumerated
 

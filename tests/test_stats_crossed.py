@@ -94,7 +94,18 @@ def test_it_is_the_unbiased_variance_with_satterthwaites_degrees(table: NDArray[
     half, above = expected(table, confidence)
     assume(abs(above) > 1e-6)  # where both variances are one, rounding chooses between two numbers of degrees
     found = crossed_mean_interval(table, confidence)
+    if half < 1e-9:
+        assert found.low is found.high is None
+        assert found.note
+        return
     assert (found.low, found.high) == pytest.approx((table.mean() - half, table.mean() + half), rel=1e-7, abs=1e-7)
+
+
+def test_scores_that_vary_may_leave_no_variance_of_their_mean() -> None:
+    # Two of eight are 1, at opposite corners: all three roles interact, and no mean square is of all of them.
+    found = crossed_mean_interval([[[1, 0], [0, 0]], [[0, 0], [0, 1]]])
+    assert (found.estimate, found.low, found.high) == (0.25, None, None)
+    assert found.note == "the scores vary, but the variance of their mean is estimated as 0"
 
 
 def test_it_is_never_shorter_than_that_of_independent_runs() -> None:

@@ -66,6 +66,8 @@ def _grid(ordered: NDArray[np.float64]) -> float | None:
         return None
     gaps = np.diff(distinct)
     step = float(gaps.min())
+    if step < 1e-9 * float(gaps.max()):
+        return None  # no grid that could be drawn, and of tiny numbers the quotient has no float
     steps = gaps / step
     rough = np.abs(steps - np.round(steps)).max() > 1e-6 * max(1.0, float(steps.max()))
     return None if rough else float(gaps.sum() / np.round(steps).sum())

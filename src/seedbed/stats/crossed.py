@@ -31,7 +31,8 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     Simulated: docs/simulation.md, means of crossed designs.
 
     Returns:
-        The interval; ``low`` and ``high`` are None where all scores are equal.
+        The interval; ``low`` and ``high`` are None where all scores are equal, and where three axes or more leave an
+        estimated variance of 0 though they are not.
 
     Raises:
         InputError: fewer than two axes, an axis of fewer than 2 levels, or a score that is no finite number.
@@ -53,7 +54,9 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     else:
         variance, degrees = independent, float(squares[whole][1])
     if variance <= (ROUNDING * scale) ** 2:
-        return Interval(mean, None, None, confidence, name, CROSSED, "all scores are equal")
+        equal = float(np.ptp(scores)) <= ROUNDING * scale
+        note = "all scores are equal" if equal else "the scores vary, but the variance of their mean is estimated as 0"
+        return Interval(mean, None, None, confidence, name, CROSSED, note)
     half = student_t(degrees, confidence) * math.sqrt(variance / scores.size)
     few, most = min(scores.shape), max(scores.shape)
     note = f"with {few} levels of a role it covers less often than it says where that role matters"
