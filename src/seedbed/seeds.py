@@ -7,6 +7,7 @@ a seed each; ``split`` decides which rows are for training where an experiment m
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -55,6 +56,7 @@ class Assignment:
         return cls(seed=None, init=init, order=order, noise=noise, split=split)
 
     @classmethod
+    @functools.lru_cache(maxsize=2**17)  # a study's keys are read again with each of its large parts
     def from_key(cls, key: str) -> Assignment:
         """The assignment that a ``key`` stands for."""
         parts = {name: int(value) for name, value in (part.split("=") for part in key.split(","))}
@@ -93,6 +95,8 @@ SeedsLike = str | int | Assignment | Iterable[int | Assignment]
 
 def check_seed(value: Any, name: str = "seed") -> int:
     """``value`` as an int from 0 to 2^32 - 1, or an InputError that names it."""
+    if type(value) is int and 0 <= value <= LARGEST_SEED:  # all but a few
+        return value
     try:
         number = operator.index(value)
     except TypeError:

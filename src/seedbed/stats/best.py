@@ -16,7 +16,7 @@ from seedbed.stats.interval import NOTHING, SEEDS, Interval
 from seedbed.stats.one_sample import RESAMPLES
 
 LEAST_RESAMPLES = 999  # of a bootstrap of many runs
-_DRAWN, _CHUNK = 10**7, 2**22  # values of all resamples, unless that were too few resamples; of those held at once
+_DRAWN, _CHUNK = 10**7, 2**18  # values of all resamples, unless that were too few resamples; of those held at once
 SEEDS_A_BEST = 20  # runs for each of the k, below which no interval of the best of k keeps its coverage
 
 
@@ -99,9 +99,11 @@ def _resampled_bests(ordered: NDArray[np.float64], weights: NDArray[np.float64],
     rows = max(1, _CHUNK // n)
     parts = []
     for start in range(0, resamples, rows):
-        sums = np.cumsum(rng.standard_exponential((min(rows, resamples - start), n + 1)), axis=1)
-        places = (sums[:, :-1] / sums[:, -1:] * n).astype(np.intp)
-        parts.append(ordered[np.minimum(places, n - 1)] @ weights)
+        drawn = rng.standard_exponential((min(rows, resamples - start), n + 1))
+        sums = np.cumsum(drawn, axis=1, out=drawn)
+        sums *= n / sums[:, -1:]
+        places = sums[:, :-1].astype(np.int32)
+        parts.append(np.take(ordered, places, mode="clip") @ weights)  # a quotient may round to n
     return np.concatenate(parts)
 
 
