@@ -18,7 +18,8 @@ from torch import nn
 
 import seedbed as sb
 from seedbed import fingerprint
-from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor, Task
+from seedbed.engines.task import TrainingTask
+from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from tests.trainings import TRAININGS, plain_net, rows
@@ -32,16 +33,16 @@ each_executor = pytest.mark.parametrize("executor", EXECUTORS)
 in_processes = pytest.mark.parametrize("executor", ["one-process", "three-processes"])
 
 
-def task(experiment: sb.Experiment, recording: Recording | None = None, threads: int = 1) -> Task:
+def task(experiment: sb.Experiment, recording: Recording | None = None, threads: int = 1) -> TrainingTask:
     hashes = {0: fingerprint.hash_data(experiment.data)}
-    return Task(experiment, "reference", recording or Recording(), threads, hashes)
+    return TrainingTask(experiment, "reference", recording or Recording(), threads, hashes)
 
 
 def blocks(count: int) -> Iterator[list[Assignment]]:
     return iter([[Assignment.plain(seed)] for seed in range(count)])
 
 
-def computed(executor: str, what: Task, count: int = 5) -> tuple[dict[str, RunResult], list[str]]:
+def computed(executor: str, what: TrainingTask, count: int = 5) -> tuple[dict[str, RunResult], list[str]]:
     items: list[Any] = list(EXECUTORS[executor]().run(what, blocks(count)))
     results = [result for item in items if isinstance(item, list) for result in item]
     assert len({result.assignment for result in results}) == len(results)

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from seedbed import engines, fingerprint
-from seedbed.executors import Task, ThreadExecutor
+from seedbed.engines.task import TrainingTask
+from seedbed.executors import ThreadExecutor
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from tests.test_executor_conformance import fails_for_two
@@ -20,16 +21,16 @@ from tests.trainings import TRAININGS, Training
 BLOCKS, SIZE = 5, 3
 
 
-def task(training: Training) -> Task:
+def task(training: Training) -> TrainingTask:
     experiment = training.experiment()
-    return Task(experiment, "lanes", Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
+    return TrainingTask(experiment, "lanes", Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
 
 
 def blocks() -> Iterator[list[Assignment]]:
     return iter([[Assignment.plain(SIZE * block + i) for i in range(SIZE)] for block in range(BLOCKS)])
 
 
-def computed(workers: int, what: Task) -> dict[str, RunResult]:
+def computed(workers: int, what: TrainingTask) -> dict[str, RunResult]:
     results = [r for item in ThreadExecutor(workers).run(what, blocks()) if isinstance(item, list) for r in item]
     assert len({result.assignment for result in results}) == len(results)
     return {result.assignment.key: result for result in results}

@@ -95,6 +95,8 @@ class RunResult:
         predictions: evaluation set to predicted classes or values, [examples, ...].
         weights: parameters and buffers in safetensors form, where asked for.
         error: of a failed run, what went wrong.
+        output: what it printed, where that is kept; the middle of a long text is left out.
+        sets: the evaluation sets that ``predictions`` are of, where the run itself tells them.
     """
 
     assignment: Assignment
@@ -107,6 +109,8 @@ class RunResult:
     predictions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     weights: bytes | None = None
     error: str | None = None
+    output: str | None = None
+    sets: tuple[EvaluationSet, ...] = ()
 
 
 def pack_classes(classes: NDArray[Any], count: int) -> bytes:

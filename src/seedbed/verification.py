@@ -27,8 +27,9 @@ from seedbed.agreement import Gap, Verification
 from seedbed.building import fast_path_off, make_data
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
+from seedbed.engines.task import TrainingTask
 from seedbed.errors import WorkerError
-from seedbed.executors import Output, ProcessExecutor, Task, why_not_sendable
+from seedbed.executors import Output, ProcessExecutor, why_not_sendable
 from seedbed.experiments import Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
@@ -175,7 +176,7 @@ def _trained_by_reference(experiment: Experiment, assignment: Assignment, thread
     def train(position: int, what: Experiment) -> None:
         from seedbed import fingerprint
 
-        task = Task(
+        task = TrainingTask(
             what,
             "reference",
             Recording(weights=True),

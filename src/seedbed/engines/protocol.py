@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seedbed import tasks
 from seedbed.experiments import Data, Experiment
-from seedbed.records import Recording, RunResult
+from seedbed.records import Recording
 from seedbed.seeds import Assignment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Trainer(Protocol):
+class Trainer(tasks.Trainer, Protocol):
     """An engine ready for one experiment, in one process."""
-
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
-        """Train these runs and yield each as it is finished.
-
-        A run's bits do not depend on the others of its block. An exception in a run's own code is a failed result,
-        never raised.
-        """
-        ...
 
     def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
         """Every parameter and buffer of each run after its first step, by name; for verification."""
         ...
-
-    def stop(self) -> None:
-        """End what other threads train with this trainer, soon; they raise Stopped. It trains nothing afterwards."""
-        ...
-
-
-class Stopped(Exception):  # noqa: N818 - no error: it was asked for
-    """A training was ended before its end; nothing of it is kept."""
 
 
 class Engine(Protocol):

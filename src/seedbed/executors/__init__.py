@@ -1,7 +1,8 @@
 """Where runs are computed: in this process, in threads of it, or in worker processes of this machine."""
 
-from seedbed.executors.processes import IN_WORKER, ProcessExecutor, check_sendable, why_not_sendable
-from seedbed.executors.protocol import Executor, Finished, Output, Task
+from seedbed.executors.processes import IN_WORKER, ProcessExecutor
+from seedbed.executors.protocol import Executor, Finished, Output
+from seedbed.executors.sending import check_sendable, why_not_sendable
 from seedbed.executors.serial import SerialExecutor
 from seedbed.executors.threads import ThreadExecutor
 
@@ -12,7 +13,6 @@ __all__ = [
     "Output",
     "ProcessExecutor",
     "SerialExecutor",
-    "Task",
     "ThreadExecutor",
     "check_sendable",
     "why_not_sendable",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import socket
 import subprocess
@@ -12,66 +11,20 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from types import MappingProxyType
 from typing import Any
 
 import cloudpickle
 
-from seedbed.environment import torch_settings
-from seedbed.errors import InputError, WorkerError
-from seedbed.executors.protocol import Finished, Output, Task
-from seedbed.experiments import Data, Experiment
+from seedbed.errors import WorkerError
+from seedbed.executors.protocol import Finished, Output
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
+from seedbed.tasks import Task
 
 TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing, such as too much memory
 IN_WORKER = "SEEDBED_IN_WORKER"  # set in the environment of workers
 LINES_REMEMBERED = 10_000  # of what runs print, so that a line is told once
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def check_sendable(experiment: Experiment) -> None:
-    """Raise an InputError where the experiment cannot reach worker processes; it names the part that cannot."""
-    reason = why_not_sendable(experiment)
-    if reason is not None:
-        raise InputError(
-            f"{experiment.name} cannot be sent to worker processes: {reason}. Make it of what can be, or compute in "
-            f"this process: workers=0 (the command: --workers 0)"
-        )
-
-
-def why_not_sendable(experiment: Experiment) -> str | None:
-    """Which part of the experiment cannot reach worker processes, and why; None where all can."""
-    refused = _refusal(experiment)
-    if refused is None:
-        return None
-    parts: dict[str, Any] = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment) if f.init}
-    if isinstance(experiment.data, Data):
-        parts = {"data.train": experiment.data.train, **parts}
-    if experiment.recipe is not None:
-        parts = {"the function that makes it": experiment.recipe.factory, **experiment.recipe.arguments}
-    named = ((name, reason) for name, part in parts.items() if (reason := _refusal(_as_sent(part))) is not None)
-    name, reason = next(named, ("a part of it", refused))
-    return f"{name} cannot be pickled ({reason})"
-
-
-def _as_sent(part: Any) -> Any:
-    return dict(part) if isinstance(part, MappingProxyType) else part
-
-
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, content: Any) -> int:
-        return len(content) if isinstance(content, bytes) else memoryview(content).nbytes
-
-
-def _refusal(thing: Any) -> str | None:
-    try:
-        cloudpickle.Pickler(_Nowhere()).dump(thing)
-    except Exception as error:  # whatever the thing's own code raises
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 @dataclass(eq=False)
@@ -105,8 +58,6 @@ class _Pool:
         self._threads = task.threads
         self._opening = {
             "path": list(sys.path),
-            "threads": task.threads,
-            "torch_settings": torch_settings(),
             "task": cloudpickle.dumps(task),
         }
         self._workers: list[_Worker] = []

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
-
-from seedbed.executors.protocol import Finished, Output, Task
+from seedbed.executors.protocol import Finished, Output
 from seedbed.seeds import Assignment
+from seedbed.tasks import Task
 
 
 class SerialExecutor:
-    """This process, with torch's thread count put back afterwards."""
+    """This process, with its libraries' settings put back afterwards."""
 
     def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
         """Compute the blocks and yield each run as it is finished."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(task.threads)
-        try:
+        with task.ready():
             trainer = task.trainer()
             for block in blocks:
                 for result in trainer.train(block):
                     yield [result]
-        finally:
-            torch.set_num_threads(before)

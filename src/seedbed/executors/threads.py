@@ -7,11 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-import torch
-
-from seedbed.engines.protocol import Stopped, Trainer
-from seedbed.executors.protocol import Finished, Output, Task
+from seedbed.executors.protocol import Finished, Output
 from seedbed.seeds import Assignment
+from seedbed.tasks import Stopped, Task, Trainer
 
 _END = None  # put for a thread when there is no more to do
 
@@ -24,9 +22,10 @@ class ThreadExecutor:
 
     def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
         """Compute the blocks and yield the runs of each as it is finished."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(task.threads)
-        trainer = task.trainer()
+        with task.ready():
+            yield from self._computed(task.trainer(), blocks)
+
+    def _computed(self, trainer: Trainer, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
         todo: queue.Queue[Sequence[Assignment] | None] = queue.Queue()
         done: queue.Queue[Finished | BaseException | None] = queue.Queue()  # None: a block is finished
         threads = [
@@ -53,7 +52,6 @@ class ThreadExecutor:
                 todo.put(_END)
             for thread in threads:
                 thread.join()
-            torch.set_num_threads(before)
 
 
 def _give(blocks: Iterator[Sequence[Assignment]], todo: queue.Queue[Sequence[Assignment] | None]) -> int:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from seedbed.errors import SeedbedError
+from seedbed.tasks import Task
 
 
 def main(descriptor: int) -> None:
@@ -42,24 +43,19 @@ def _receive(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any]) -> Non
 
 
 def _serve(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any], opening: dict[str, Any]) -> None:
-    import torch
-
-    from seedbed.environment import apply_torch_settings
-
-    torch.set_num_threads(opening["threads"])
-    apply_torch_settings(opening["torch_settings"])
-    task = pickle.loads(opening["task"])
-    trainer = task.trainer()
-    checked: set[int] = set()
-    parent.send(("ready", None))
-    while True:
-        block = inbox.get()
-        for split in {assignment.split for assignment in block} - checked:
-            task.check_data(split)
-            checked.add(split)
-        for result in trainer.train(block):
-            parent.send(("result", result))
-        parent.send(("idle", None))
+    task: Task = pickle.loads(opening["task"])
+    with task.ready():
+        trainer = task.trainer()
+        checked: set[int] = set()
+        parent.send(("ready", None))
+        while True:
+            block = inbox.get()
+            for split in {assignment.split for assignment in block} - checked:
+                task.check_data(split)
+                checked.add(split)
+            for result in trainer.train(block):
+                parent.send(("result", result))
+            parent.send(("idle", None))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run an experiment under many seeds, given or as many as a rule asks for."""
 
 from seedbed.runner.calls import MOST, LookingWatcher, check, run, run_until, run_until_decided
-from seedbed.runner.preparing import KeepWeights
+from seedbed.runner.options import KeepWeights
 from seedbed.runner.session import Watcher
 
 __all__ = ["MOST", "KeepWeights", "LookingWatcher", "Watcher", "check", "run", "run_until", "run_until_decided"]

@@ -11,13 +11,15 @@ from typing import Protocol, Unpack
 
 import torch
 
-from seedbed import environment, verification
+from seedbed import verification
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
 from seedbed.experiments import Experiment
 from seedbed.runner.following import Following
-from seedbed.runner.preparing import KeepWeights, Options, Plan, RunOptions, check_caller, check_watcher, prepare
+from seedbed.runner.options import KeepWeights, Options, RunOptions
+from seedbed.runner.plan import Plan
+from seedbed.runner.preparing import check_caller, check_watcher, prepare
 from seedbed.runner.session import Session, Silent, Watcher
 from seedbed.seeds import Assignment, SeedsLike, as_assignments, check_seed
 from seedbed.stats.checks import count
@@ -297,10 +299,9 @@ def _better(look: Look, score: str, plans: Sequence[Plan]) -> str:
 
 def _opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
     """The study, open for writing; what is to be known of it is told."""
-    if plan.choice.line is not None:
-        watcher.said(plan.choice.line)
-    here = environment.capture(plan.choice.engine.environment)
-    writer = StudyWriter(options.store, plan.identity, here, plan.splits, mixed=options.mixed)
+    if plan.notice is not None:
+        watcher.said(plan.notice)
+    writer = StudyWriter(options.store, plan.identity, plan.environment, plan.splits, mixed=options.mixed)
     for text in writer.warnings:
         watcher.said(text)
     return writer

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from seedbed.errors import WorkerError
-from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, Task, ThreadExecutor
+from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, ThreadExecutor
 from seedbed.records import RunResult, Status
-from seedbed.runner.preparing import Plan
+from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
 from seedbed.store import StudyWriter, load
 from seedbed.study import StoredRun, Study
@@ -134,17 +134,10 @@ class Session:
         if not pending:
             return
         plan = self._plan
-        task = Task(
-            plan.experiment,
-            plan.identity.engine,
-            plan.recording,
-            plan.identity.threads,
-            {split: data.data_hash for split, data in plan.splits.items()},
-        )
-        size = plan.choice.engine.block_size
+        size = plan.block_size
         open_blocks: dict[Assignment, set[Assignment]] = {}  # of a run that was given out: those of its block left
         blocks = self._blocks(pending, size, work, open_blocks)
-        results = self._executor(math.ceil(len(pending) / size)).run(task, blocks)
+        results = self._executor(math.ceil(len(pending) / size)).run(plan.task, blocks)
         part: set[Assignment] = set()
         with closing(results):  # type: ignore[type-var]
             while part or work is None or not work.ended:
@@ -165,7 +158,7 @@ class Session:
         if self._workers == 0:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        in_threads = self._plan.choice.engine.in_threads
+        in_threads = self._plan.in_threads
         workers = self._workers or (cores + SPARE_THREADS if in_threads else cores // self._plan.identity.threads)
         workers = min(blocks, max(1, workers // self._beside))
         return ThreadExecutor(workers) if in_threads else ProcessExecutor(workers)

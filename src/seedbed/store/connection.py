@@ -18,7 +18,7 @@ from seedbed.errors import StoreError
 from seedbed.store import schema
 
 BUSY_SECONDS = 60.0
-ADDED = (schema.stoppings,)  # tables that a store of the same format may lack, since they came later
+ADDED = (schema.stoppings, schema.outputs)  # tables that a store of the same format may lack, since they came later
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "9p", "webdav"}

@@ -184,7 +184,7 @@ def count_runs(connection: Connection, study_id: int) -> int:
 def delete_study(connection: Connection, study_id: int) -> None:
     """Delete a study with all that belongs to it."""
     runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
-    for table in (schema.scores, schema.curves, schema.predictions, schema.weights, schema.kept):
+    for table in (schema.scores, schema.curves, schema.predictions, schema.weights, schema.kept, schema.outputs):
         connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
     for table in (schema.runs, schema.evaluation_sets, schema.splits, schema.verifications, schema.stoppings):
         connection.execute(sa.delete(table).where(table.c.study_id == study_id))

@@ -138,6 +138,14 @@ kept = Table(
     Column("reason", String(8), primary_key=True),  # all, best or worst
 )
 
+# What a run printed, where that is kept. Added after the first stores were written.
+outputs = Table(
+    "seedbed_outputs",
+    metadata,
+    Column("run_id", ForeignKey("seedbed_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
 # How far the runs of an engine in an environment lie from the reference engine's.
 verifications = Table(
     "seedbed_verifications",

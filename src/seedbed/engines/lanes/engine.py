@@ -27,12 +27,13 @@ from seedbed.engines.lanes.layout import Machine
 from seedbed.engines.lanes.mersenne import GeneratorState
 from seedbed.engines.lanes.room import NoRoom, Room
 from seedbed.engines.lanes.unsupported import Unsupported
-from seedbed.engines.protocol import Stopped, Trainer
+from seedbed.engines.protocol import Trainer
 from seedbed.engines.results import failed, finished, is_finite
 from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
+from seedbed.tasks import Stopped
 
 SPLITS_KEPT = 4  # trainings of recent split seeds held in memory
 SEGMENT_SECONDS = 0.25  # about how long a block trains before it looks whether it is to stop

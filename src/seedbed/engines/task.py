@@ -1,0 +1,65 @@
+"""The training of an experiment by an engine, as executors take it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from seedbed import engines, fingerprint
+from seedbed.building import make_data
+from seedbed.environment import apply_torch_settings, torch_settings
+from seedbed.errors import IdentityError
+from seedbed.experiments import Experiment
+from seedbed.records import Recording
+from seedbed.tasks import Trainer
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """What is to be trained for every run (``tasks.Task``).
+
+    Attributes:
+        experiment: made again by its recipe in every process, where it has one.
+        engine: name.
+        recording: what is kept of each run.
+        threads: of torch, for each run.
+        data_hashes: split seed to the hash that its data must have everywhere.
+        settings: of torch, in every process: those of the process that asks.
+    """
+
+    experiment: Experiment
+    engine: str
+    recording: Recording
+    threads: int
+    data_hashes: Mapping[int, str]
+    settings: Mapping[str, Any] = field(default_factory=torch_settings)
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """Torch's thread count and settings."""
+        before, settings = torch.get_num_threads(), torch_settings()
+        torch.set_num_threads(self.threads)
+        apply_torch_settings(self.settings)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            apply_torch_settings(settings)
+
+    def trainer(self) -> Trainer:
+        """The engine, ready for the experiment."""
+        return engines.make(self.engine).trainer(self.experiment, self.recording)
+
+    def check_data(self, split: int) -> None:
+        """Raise an IdentityError where this process's data of a split are not those of the study."""
+        now = fingerprint.hash_data(make_data(self.experiment, split))
+        if now != self.data_hashes[split]:
+            raise IdentityError(
+                f"the data of {self.experiment.name} differ from process to process (hash {self.data_hashes[split]} "
+                f"in the first, {now} in a worker): something draws them without a seed, such as a "
+                f"numpy.random.default_rng() without an argument. Give it one"
+            )

@@ -1,0 +1,99 @@
+"""The plan of an experiment's runs: whether it can be trained, by which engine, as which study."""
+
+from __future__ import annotations
+
+from seedbed import engines, environment, fingerprint, generators
+from seedbed.blame import blamed
+from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
+from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.preflight import check_runs, warn_of_what_is_not_copied
+from seedbed.engines.task import TrainingTask
+from seedbed.errors import IdentityError, InputError
+from seedbed.executors import check_sendable
+from seedbed.experiments import Data, Experiment, larger_is_better, primary_score, score_names, written
+from seedbed.records import SplitData
+from seedbed.runner.options import Options
+from seedbed.runner.plan import Plan
+from seedbed.seeds import Assignment
+from seedbed.store import Wanted, stored_engine
+from seedbed.study import StudyIdentity
+
+
+def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ...], options: Options) -> Plan:
+    """Decide how these runs of an experiment are computed, and find out whether they can be.
+
+    Raises:
+        InputError: the experiment cannot be used.
+        IdentityError: its data are others each time they are made.
+    """
+    engine = options.engine
+    if engine == "auto":  # a study goes on by the engine it began with
+        engine = stored_engine(options.name or experiment.study_name, options.store) or engine
+    recording, threads = options.recording, options.threads
+    splits: dict[int, SplitData] = {}
+    with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
+        first: Data | None = None
+        again = experiment if experiment.recipe is None else experiment.recipe.build()
+        for split in dict.fromkeys(assignment.split for assignment in assignments):
+            data = make_data(experiment, split)
+            first = first or data
+            if list(data.evaluate) != list(first.evaluate):
+                raise InputError(
+                    f"every split must have the same evaluation sets; split {split} has {', '.join(data.evaluate)}, "
+                    f"another {', '.join(first.evaluate)}"
+                )
+            evaluator = Evaluator(experiment, data)
+            data_hash = fingerprint.hash_data(data)
+            if again.data is not data:  # they can be made a second time
+                _check_repeatable(experiment, data_hash, fingerprint.hash_data(make_data(again, split)))
+            splits[split] = SplitData(data_hash, evaluator.describe(make_model(experiment)))
+        assert first is not None  # there is at least one assignment
+        warn_of_what_is_not_copied(experiment, first)
+        model = make_model(experiment)
+        optimizer = make_optimizer(experiment, model)
+        taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
+        check_runs(experiment, first, curves=recording.curve_stride is not None)
+    choice = engines.choose(engine, experiment, first, threads=threads)
+    if options.workers != 0 and not choice.engine.in_threads:
+        check_sendable(experiment.name, experiment)
+    identity = StudyIdentity(
+        name=options.name or experiment.study_name,
+        experiment=experiment.name,
+        parameters={key: written(value) for key, value in experiment.parameters.items()},
+        fingerprint=taken,
+        engine=choice.engine.name,
+        engine_settings=dict(choice.engine.settings),
+        threads=threads,
+        device="cpu",
+        primary=primary_score(experiment, first),
+        larger_is_better={score: larger_is_better(experiment, score) for score in score_names(experiment, first)},
+        result_line=experiment.result_line,
+    )
+    task = TrainingTask(
+        experiment, identity.engine, recording, threads, {split: each.data_hash for split, each in splits.items()}
+    )
+    wanted = Wanted(
+        curve_epochs=recording.curve_epochs(experiment.epochs),
+        examples=recording.examples and any(each.targets.size for split in splits.values() for each in split.sets),
+        weights=options.keep_weights == "all",
+    )
+    return Plan(
+        assignments=assignments,
+        task=task,
+        block_size=choice.engine.block_size,
+        in_threads=choice.engine.in_threads,
+        identity=identity,
+        environment=environment.capture(choice.engine.environment),
+        splits=splits,
+        wanted=wanted,
+        keep_weights=options.keep_weights,
+        notice=choice.line,
+    )
+
+
+def _check_repeatable(experiment: Experiment, first: str, second: str) -> None:
+    if first != second:
+        raise IdentityError(
+            f"the data of {experiment.name} differ each time they are made (hash {first}, then {second}): something "
+            f"draws them without a seed, such as a numpy.random.default_rng() without an argument. Give it one"
+        )

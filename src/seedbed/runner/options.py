@@ -1,0 +1,74 @@
+"""How runs are computed and what is kept of them, as it is asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+from seedbed.errors import InputError
+from seedbed.records import Recording
+from seedbed.store import DEFAULT
+
+KeepWeights = Literal["none", "best", "worst", "all"]
+
+
+class RunOptions(TypedDict, total=False):
+    """How runs are computed and what is kept of them: the options of ``seedbed.run`` beside the seeds."""
+
+    engine: str
+    store: str | os.PathLike[str]
+    name: str | None
+    workers: int | None
+    threads: int
+    curves: int | None
+    keep_weights: KeepWeights
+    examples: bool
+    mixed: bool
+    verify: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """``RunOptions`` with what is not given filled in, and checked. ``seedbed.run`` describes them.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+
+    engine: str = "auto"
+    store: str | os.PathLike[str] = DEFAULT
+    name: str | None = None
+    workers: int | None = None
+    threads: int = 1
+    curves: int | None = None
+    keep_weights: KeepWeights = "none"
+    examples: bool = True
+    mixed: bool = False
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        store: Any = self.store
+        if not isinstance(store, str | os.PathLike):
+            raise InputError(f"store must be a path or a database URL, got {store!r}")
+        name: Any = self.name
+        if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
+            raise InputError(f"a study's name must be printable and not empty, got {name!r}")
+        for what, least in (("workers", 0), ("threads", 1)):
+            value = getattr(self, what)
+            if value is None and what == "workers":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
+        for what in ("examples", "mixed"):
+            if not isinstance(getattr(self, what), bool):
+                raise InputError(f"{what} must be True or False, got {getattr(self, what)!r}")
+        if self.keep_weights not in get_args(KeepWeights):
+            allowed = ", ".join(get_args(KeepWeights))
+            raise InputError(f"keep_weights must be one of {allowed}; got {self.keep_weights!r}")
+        assert self.recording is not None  # refuses a stride that is none
+
+    @property
+    def recording(self) -> Recording:
+        """What is kept of each run."""
+        return Recording(curve_stride=self.curves, examples=self.examples, weights=self.keep_weights != "none")

@@ -1,0 +1,52 @@
+"""What computes runs, in whatever process: what is to be done for each, and the trainer that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from seedbed.records import RunResult
+from seedbed.seeds import Assignment
+
+
+class Trainer(Protocol):
+    """What computes the runs of a task in one process."""
+
+    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+        """Compute these runs and yield each as it is finished.
+
+        A run's bits do not depend on the others of its block. An exception in a run's own code is a failed result,
+        never raised.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End what other threads compute with this trainer, soon; they raise Stopped. It computes nothing
+        afterwards."""
+        ...
+
+
+class Task(Protocol):
+    """What is to be computed for every run. It is pickled, and made ready in every process that computes."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that libraries may take in each run."""
+        ...
+
+    def ready(self) -> AbstractContextManager[None]:
+        """This process's libraries set as runs need them, their thread counts among it; put back at the end."""
+        ...
+
+    def trainer(self) -> Trainer:
+        """A trainer for this process; made and used while that is ready."""
+        ...
+
+    def check_data(self, split: int) -> None:
+        """Raise an IdentityError where this process's data of a split are not those of the study."""
+        ...
+
+
+class Stopped(Exception):  # noqa: N818 - no error: it was asked for
+    """A run was ended before its end; nothing of it is kept."""
