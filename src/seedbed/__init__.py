@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.store import load, studies
     from seedbed.study import Study
+    from seedbed.trials import Recorder, Trial, trial
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
@@ -32,6 +33,7 @@ _HOMES = {
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
+    "Recorder": "seedbed.trials",
     "SeedbedError": "seedbed.errors",
     "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
@@ -48,6 +50,8 @@ _HOMES = {
     "run_until": "seedbed.runner",
     "run_until_decided": "seedbed.runner",
     "studies": "seedbed.store",
+    "Trial": "seedbed.trials",
+    "trial": "seedbed.trials",
 }
 
 __all__ = [
@@ -59,10 +63,12 @@ __all__ = [
     "IdentityError",
     "InputError",
     "Metric",
+    "Recorder",
     "SeedbedError",
     "Stein",
     "StoreError",
     "Study",
+    "Trial",
     "WorkerError",
     "compare",
     "compare_many",
@@ -76,6 +82,7 @@ __all__ = [
     "run_until",
     "run_until_decided",
     "studies",
+    "trial",
 ]
 
 

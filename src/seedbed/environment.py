@@ -83,6 +83,38 @@ def capture(engine: Mapping[str, Any] | None = None) -> Environment:
     )
 
 
+def of_packages(packages: Mapping[str, str], **more: str) -> Environment:
+    """The environment of runs whose code is not torch's alone: this machine, and the packages that they import.
+
+    Args:
+        packages: name to version.
+        more: what else their bits may depend on, such as the version of another interpreter.
+    """
+    import psutil
+
+    import seedbed
+
+    return Environment(
+        identity={
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            **packages,
+            **more,
+            **{name: os.environ[name] for name in LIBRARY_VARIABLES if name in os.environ},
+        },
+        details={
+            "seedbed": seedbed.__version__,
+            "platform": platform.platform(),
+            "host": platform.node(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "executable": sys.executable,
+        },
+    )
+
+
 def of_imported(source: str | None) -> Environment:
     """What stands for the environment of runs that were made elsewhere: where their scores were read, and no more."""
     import seedbed

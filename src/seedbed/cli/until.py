@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seedbed.stopped import Stopped
     from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.study import Study
+    from seedbed.trials import Trial
 
 SHARES = ("accuracy", "binary_accuracy")  # metrics that lie between 0 and 1 by definition, whatever the runs
 
@@ -98,7 +99,7 @@ class Asked:
             raise InputError(f"{rule} takes the seeds 0, 1, ... as far as it needs them: leave {given[0]} out")
         return rule is not None
 
-    def rule(self, experiment: Experiment) -> FixedWidth | Stein | Decided:
+    def rule(self, experiment: Experiment | Trial) -> FixedWidth | Stein | Decided:
         """The rule that is asked for.
 
         Args:
@@ -116,7 +117,13 @@ class Asked:
         return Decided(score, bounds, self.assume, confidence)
 
 
-def _primary(experiment: Experiment) -> str:
+def _primary(experiment: Experiment | Trial) -> str:
+    from seedbed.trials import Trial
+
+    if isinstance(experiment, Trial):
+        if experiment.primary is None:
+            raise InputError(f"which score of {experiment.name}? Give --metric SCORE")
+        return experiment.primary
     from seedbed.building import make_data
     from seedbed.experiments import primary_score
 

@@ -26,6 +26,7 @@ class RunOptions(TypedDict, total=False):
     examples: bool
     mixed: bool
     verify: bool
+    retries: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Options:
     examples: bool = True
     mixed: bool = False
     verify: bool = True
+    retries: int = 0
 
     def __post_init__(self) -> None:
         store: Any = self.store
@@ -54,7 +56,7 @@ class Options:
         name: Any = self.name
         if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
             raise InputError(f"a study's name must be printable and not empty, got {name!r}")
-        for what, least in (("workers", 0), ("threads", 1)):
+        for what, least in (("workers", 0), ("threads", 1), ("retries", 0)):
             value = getattr(self, what)
             if value is None and what == "workers":
                 continue

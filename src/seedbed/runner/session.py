@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
@@ -146,8 +146,7 @@ class Session:
                 if isinstance(item, Output):
                     self._watcher.said(item.text)
                     continue
-                self._keep(item)
-                for result in item:
+                for result in self._keep(item):
                     part = open_blocks.pop(result.assignment)
                     part.discard(result.assignment)
                     if work is not None:
@@ -185,12 +184,17 @@ class Session:
                 open_blocks |= dict.fromkeys(remaining, left)
                 yield remaining
 
-    def _keep(self, results: Finished) -> None:
+    def _keep(self, results: Finished) -> Finished:
+        """Store what is finished, and tell it; the results as they are stored."""
+        results, new = self._writer.settle(results)
+        if new:
+            self._watcher.said(_directions(new))
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
         self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
         for result in results:
             self._watcher.finished(result)
+        return results
 
     def _leads_now(self, result: RunResult) -> bool:
         primary = self._plan.identity.primary
@@ -225,3 +229,13 @@ class Session:
             repeated.add(leader.assignment)
             for _ in self.steps([leader.assignment]):  # stored before weights were asked for, or by another
                 pass
+
+
+def _directions(larger_is_better: Mapping[str, bool]) -> str:
+    """What is said when the first run of a study has told which scores there are."""
+    larger = [name for name, better in larger_is_better.items() if better]
+    smaller = [name for name in larger_is_better if name not in larger]
+    parts = [
+        f"{way} is better: {', '.join(names)}" for way, names in (("larger", larger), ("smaller", smaller)) if names
+    ]
+    return f"scores, of which {'; '.join(parts)} (where it was not said: guessed from the name)"
