@@ -59,7 +59,7 @@ def _as_float(value: int | float) -> float:
     try:
         return float(value)
     except OverflowError:  # a whole number beyond the largest float
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def storable(text: str) -> str:
