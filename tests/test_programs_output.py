@@ -93,7 +93,9 @@ def test_the_last_line_of_standard_output_with_a_number_is_the_result(pieces: li
 
 
 def test_no_such_line() -> None:
-    with pytest.raises(NoMetricError, match=r"^printed no metric: the result is the last line.*JSON.*--metric NAME=REG"):
+    with pytest.raises(
+        NoMetricError, match=r"^printed no metric: the result is the last line.*JSON.*--metric NAME=REG"
+    ):
         read(PROGRAM, out("acc 3\n"), err('{"a": 3}\n'))
 
 
