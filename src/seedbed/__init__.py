@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
+    from seedbed.programs import Program
     from seedbed.runner import run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
@@ -33,6 +34,7 @@ _HOMES = {
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
+    "Program": "seedbed.programs",
     "Recorder": "seedbed.trials",
     "SeedbedError": "seedbed.errors",
     "Stein": "seedbed.stopping",
@@ -63,6 +65,7 @@ __all__ = [
     "IdentityError",
     "InputError",
     "Metric",
+    "Program",
     "Recorder",
     "SeedbedError",
     "Stein",

@@ -83,12 +83,11 @@ def capture(engine: Mapping[str, Any] | None = None) -> Environment:
     )
 
 
-def of_packages(packages: Mapping[str, str], **more: str) -> Environment:
-    """The environment of runs whose code is not torch's alone: this machine, and the packages that they import.
+def of_packages(packages: Mapping[str, str]) -> Environment:
+    """The environment of runs whose code is the user's own: this machine, and what the code stands on.
 
     Args:
-        packages: name to version.
-        more: what else their bits may depend on, such as the version of another interpreter.
+        packages: name to version, of the interpreter (``python``) and what it imports.
     """
     import psutil
 
@@ -96,12 +95,10 @@ def of_packages(packages: Mapping[str, str], **more: str) -> Environment:
 
     return Environment(
         identity={
-            "python": platform.python_version(),
             "system": platform.system(),
             "architecture": platform.machine(),
             "processor": _processor(),
             **packages,
-            **more,
             **{name: os.environ[name] for name in LIBRARY_VARIABLES if name in os.environ},
         },
         details={

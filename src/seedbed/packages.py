@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import platform
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
@@ -11,14 +12,14 @@ from functools import lru_cache
 ALWAYS = ("numpy",)  # what stands under the others, whoever imports it
 
 
-def imported_names(source: str) -> set[str]:
+def imported_names(source: str | bytes) -> set[str]:
     """The packages that a program's text imports anywhere, functions included; Python's own are left out.
 
     Empty where the text is no Python.
     """
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -30,13 +31,13 @@ def imported_names(source: str) -> set[str]:
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
-    """Distribution to version, of the packages of these names that are installed here, in alphabetical order."""
+    """Distribution to version, of the packages of these names that are installed here; and Python's own."""
     found: dict[str, str] = {}
     known = _distributions()
     for name in (*names, *ALWAYS):
         for distribution in known.get(name, ()):
             found[distribution] = importlib.metadata.version(distribution)
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    return {"python": platform.python_version(), **dict(sorted(found.items(), key=lambda item: item[0].lower()))}
 
 
 @lru_cache(maxsize=1)

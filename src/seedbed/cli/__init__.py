@@ -75,8 +75,10 @@ def command(debug: bool) -> None:
 
 def main() -> None:
     """Run the command and end the process with its exit status."""
-    debug = "--debug" in sys.argv[1:]
-    arguments = [a for a in sys.argv[1:] if a != "--debug"]  # allowed anywhere on the line
+    arguments = sys.argv[1:]
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments  # the rest is another program's
+    debug = "--debug" in own
+    arguments = [a for a in own if a != "--debug"] + arguments[len(own) :]  # allowed anywhere on the line
     try:
         status = command.main(arguments, prog_name="seedbed", standalone_mode=False)
     except click.ClickException as error:

@@ -69,13 +69,14 @@ def dumps(thing: Any) -> bytes:
     return content.getvalue()
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, thing: Any) -> Any:
         # A function that says `torch` and `self.classes` seems to cloudpickle to use the module torch.classes, which is
         # of a class of its own and refuses to be pickled: as any module, it can be imported where it arrives.
-        is_module = isinstance(thing, ModuleType) and type(thing) is not ModuleType
-        if is_module and sys.modules.get(thing.__name__) is thing:
-            return importlib.import_module, (thing.__name__,)
+        if isinstance(thing, ModuleType) and type(thing) is not ModuleType:
+            name = thing.__name__
+            if sys.modules.get(name) is thing:
+                return importlib.import_module, (name,)
         return super().reducer_override(thing)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from seedbed.packages import imported_names
 
 ASKING = 30.0  # seconds that an interpreter may take to tell its versions
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*t?", re.ASCII)
@@ -125,18 +125,11 @@ def imports(call: Called) -> list[str]:
         names |= named - beside
         for name in beside:
             names |= {each for each in _imported(module_file(name, folder)) if not module_file(each, folder).is_file()}
-    return sorted(names - sys.stdlib_module_names)
+    return sorted(names)
 
 
 def _imported(path: Path) -> set[str]:
     try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):  # it may be for another Python: it will tell itself
+        return imported_names(path.read_bytes())
+    except OSError:  # the program will tell itself
         return set()
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            found.add(node.module.partition(".")[0])
-    return found

@@ -68,13 +68,13 @@ def run(
     retries: int = 0,
     watcher: Watcher | None = None,
 ) -> Study:
-    """Run an experiment or a trial under many seeds and return the study of these runs, in the order of the seeds.
+    """Run an experiment, trial or program under many seeds and return the study of these runs, in their order.
 
     Runs that are stored already are not computed again; each new one (of lanes: each block) is committed as it
     finishes, so an interrupted call goes on where it stopped when it is made again.
 
     Args:
-        experiment: what to run: an Experiment, or a function decorated with ``seedbed.trial``.
+        experiment: what to run: an Experiment, a function decorated with ``seedbed.trial``, or a ``Program``.
         seeds: ``range(1000)``, a list, text such as ``"0:10,3407"``, assignments, or a ``grid``.
         split: the split seed of plain seeds.
         engine: ``auto`` or an engine's name.
@@ -90,7 +90,7 @@ def run(
         mixed: add runs of another environment to the study, marked.
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
-        retries: how often a run of a trial that failed is tried again.
+        retries: how often a run of a trial or program that failed is tried again.
         watcher: told how it goes.
 
     Raises:

@@ -9,13 +9,15 @@ from seedbed import targets
 from seedbed.errors import InputError
 from seedbed.executors import IN_WORKER
 from seedbed.experiments import Experiment
+from seedbed.programs import Program
 from seedbed.runner.options import Options
 from seedbed.runner.plan import Plan
+from seedbed.runner.programs import prepare_program
 from seedbed.runner.trials import prepare_trial
 from seedbed.seeds import Assignment
 from seedbed.trials import Trial
 
-Subject = Experiment | Trial  # what is run under many seeds
+Subject = Experiment | Trial | Program  # what is run under many seeds
 
 
 def prepare(subject: Subject, assignments: tuple[Assignment, ...], options: Options) -> Plan:
@@ -27,6 +29,8 @@ def prepare(subject: Subject, assignments: tuple[Assignment, ...], options: Opti
     """
     if isinstance(subject, Trial):
         return prepare_trial(subject, assignments, options)
+    if isinstance(subject, Program):
+        return prepare_program(subject, assignments, options)
     if options.retries:
         raise InputError("retries are for trials and programs: a run of an experiment would fail in the same way again")
     from seedbed.runner.experiments import prepare_experiment  # brings torch, which a trial may do without
@@ -50,7 +54,7 @@ def check_caller(subject: Any) -> None:
         called = callable(subject) and not isinstance(subject, type)
         name = getattr(subject, "__name__", "factory")
         raise InputError(
-            f"run takes an Experiment or a trial, got {type(subject).__name__}"
+            f"run takes an Experiment, a trial or a Program, got {type(subject).__name__}"
             + (f": call it, {name}(), or decorate it with seedbed.trial where it returns scores" if called else "")
         )
 

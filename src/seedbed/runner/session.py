@@ -158,7 +158,8 @@ class Session:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         in_threads = self._plan.in_threads
-        workers = self._workers or (cores + SPARE_THREADS if in_threads else cores // self._plan.identity.threads)
+        spare = SPARE_THREADS if in_threads and not self._plan.identity.told_by_runs else 0
+        workers = self._workers or cores // self._plan.identity.threads + spare
         workers = min(blocks, max(1, workers // self._beside))
         return ThreadExecutor(workers) if in_threads else ProcessExecutor(workers)
 

@@ -75,6 +75,8 @@ class Runs:
     def check_score(self, score: str | None = None) -> str:
         """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
         other evaluation set has it. An InputError with the names there are, where it is none."""
+        if not self.scores:
+            raise InputError(f"{self.name} has no scores: no run of it has ended well yet")
         if score is None:
             return self.identity.primary
         if score in self.scores:
