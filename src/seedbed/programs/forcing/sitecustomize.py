@@ -31,7 +31,13 @@ _WRAPPED = {  # module: its functions, each with the name for people
 _HANDED_ON = ("numpy.random", "torch", "torch.cuda")  # have the functions too, where they were loaded before this
 _KEYWORDS = ("seed", "a")  # the seed's name in those functions
 _MOST_KINDS = 20  # of calls that are told apart
-_WORKERS = ("--multiprocessing-fork", "from multiprocessing.", "popen_loky")
+_WORKERS = (
+    "--multiprocessing-fork",
+    "from multiprocessing.spawn import",
+    "from multiprocessing.forkserver import",
+    "from multiprocessing.resource_tracker import",
+    "popen_loky",
+)
 
 
 class _Forcing:
