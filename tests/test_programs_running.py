@@ -316,7 +316,7 @@ def test_an_executor_that_is_closed_leaves_none(mark: str) -> None:
 SEEDBED = """
 import sys
 from seedbed.executors import ThreadExecutor
-from seedbed.programs import Program, supervisor
+from seedbed.programs import Program
 from seedbed.programs.task import ProgramTask
 from seedbed.seeds import as_assignments
 task = ProgramTask(Program(sys.argv[1:]))
@@ -340,7 +340,7 @@ def test_when_seedbed_is_killed_its_programs_are_too(mark: str, how: signal.Sign
 
 FORKING = """
 import os, sys, threading, time
-from seedbed.programs import Program, supervisor
+from seedbed.programs import Program
 from seedbed.programs.task import ProgramTask
 from seedbed.seeds import as_assignments
 trainer = ProgramTask(Program(sys.argv[1:])).trainer()

@@ -16,7 +16,11 @@ import atexit
 import os
 import sys
 from _thread import _local as _Local  # threading has it from here, and would take a while to load
-from typing import Any, Callable  # noqa: UP035 - older Pythons
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing would take a while to load, too
+    from collections.abc import Callable
+    from typing import Any
 
 _WRAPPED = {  # module: its functions, each with the name for people
     "random": {"seed": "random.seed"},
