@@ -66,6 +66,7 @@ def test_json_and_awk_survive() -> None:
         ({"metrics": {"acc": "(a)"}, "primary": "loss"}, "no metric 'loss'"),
         ({"metrics": {"acc": "(a)"}, "larger_is_better": {"loss": False}}, "no metric 'loss'"),
         ({"metrics_file": ""}, "path of a file"),
+        ({"larger_is_better": {"loss": "no"}}, "True or False"),
         ({"timeout": 0}, "above 0"),
         ({"timeout": float("nan")}, "above 0"),
         ({"timeout": True}, "above 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import sys
@@ -14,6 +15,7 @@ import torch
 
 from seedbed.executors import ThreadExecutor
 from seedbed.programs import Program
+from seedbed.programs.forced import FORCING
 from seedbed.programs.task import ProgramTask
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
@@ -219,6 +221,10 @@ def test_a_killed_program_tells_what_was_met(tmp_path: Path) -> None:
     result = run(python(tmp_path, "import os, random\nrandom.seed(1)\nos.kill(os.getpid(), 9)"))
     assert (result.error or "").startswith("killed by signal 9")
     assert "random.seed(1) (1 call)" in first_line(result)
+
+
+def test_an_older_python_can_read_what_is_put_before_it() -> None:
+    ast.parse((FORCING / "sitecustomize.py").read_text(), feature_version=(3, 7))
 
 
 PRINT = "print('{\"a\": 1}')"

@@ -18,7 +18,7 @@ import pytest
 
 from seedbed.errors import InputError
 from seedbed.executors import ThreadExecutor
-from seedbed.programs import Program
+from seedbed.programs import Program, supervisor
 from seedbed.programs.task import ProgramTask
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment, as_assignments
@@ -124,6 +124,32 @@ def test_a_command_that_is_gone_or_cannot_be_executed(tmp_path: Path) -> None:
     odd.chmod(0o755)
     assert cause(run(Program([str(odd)]))).startswith("could not be started: Exec format error")
     assert cause(run(Program(["echo", "x" * 3_000_000]))).startswith("could not be started: Argument list too long")
+
+
+def test_a_limit_of_memory_is_named_where_it_may_be_the_cause() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2**46, before[1]))
+    try:
+        told = cause(run(Program(["sh", "-c", "kill -6 $$"])))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert told == "killed by signal 6 (SIGABRT, perhaps out of memory: ulimit -v is 67,108,864 MiB)"
+
+
+@pytest.mark.parametrize(
+    ("groups", "file", "text"),
+    [
+        ("0::/a/b", "a/b/memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n"),
+        ("5:cpu:/x\n4:memory:/a:b\n0::/", "memory/a:b/memory.oom_control", "under_oom 0\noom_kill 3\n"),
+        ("4:hugetlb,memory:/of/the/host", "memory/memory.oom_control", "oom_kill 3\n"),
+    ],
+)
+def test_kills_for_memory_are_counted_by_the_control_group(groups: str, file: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "groups").write_text(f"{groups}\n")
+    assert supervisor._kills_for_memory(str(tmp_path / "groups"), str(tmp_path)) == 0
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert supervisor._kills_for_memory(str(tmp_path / "groups"), str(tmp_path)) == 3
 
 
 def test_more_memory_than_allowed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A run's seed in the place of every seed that a Python program sets: what is put before it, and what it met.
 
 The work is done inside the program's own process by ``forcing/sitecustomize.py``, which Python loads at its start
-because its folder is the first of PYTHONPATH.
+because its folder is the first of PYTHONPATH. Generators that a program makes for itself, such as
+``numpy.random.default_rng(42)`` or ``torch.Generator().manual_seed(42)``, keep the seeds that it gives them.
 """
 
 from __future__ import annotations

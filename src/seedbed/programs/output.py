@@ -202,16 +202,19 @@ class Transcript:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._pending = {True: b"", False: b""}  # by whether it is standard output
+        self._pending = {True: bytearray(), False: bytearray()}  # by whether it is standard output
         self._too_long = False  # the beginning of this line of standard output has been given away
         self._first, self._last = bytearray(), bytearray()
         self._left_out = 0
 
     def add(self, data: bytes, *, standard: bool) -> None:
         """What came from standard output, or else from standard error."""
-        text = self._pending[standard] + data
-        end = text.rfind(b"\n") + 1
-        whole, rest = text[:end], text[end:]
+        pending = self._pending[standard]
+        end = data.rfind(b"\n") + 1
+        if not end and len(pending) + len(data) <= LONGEST_LINE:  # such as a progress bar, at its every step
+            pending += data
+            return
+        whole, rest = bytes(pending + data[:end]) if end else b"", bytes(data[end:] if end else pending + data)
         if standard and whole:
             lines = whole.split(b"\n")[:-1]
             for line in lines[1:] if self._too_long else lines:
@@ -220,7 +223,7 @@ class Transcript:
         if len(rest) > LONGEST_LINE:
             whole, rest = whole + rest, b""
             self._too_long |= standard
-        self._pending[standard] = rest
+        pending[:] = rest
         self._keep(whole)
 
     def end(self) -> None:

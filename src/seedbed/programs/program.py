@@ -111,6 +111,9 @@ class Program:
         names = [metric.name for metric in self.patterns()]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InputError(f"metric {min(twice)} is given twice")
+        for name, larger in self.larger_is_better.items():
+            if not isinstance(larger, bool):
+                raise InputError(f"larger_is_better of metric {name} must be True or False, got {larger!r}")
         asked = [*self.larger_is_better, *([] if self.primary is None else [self.primary])]
         if names and (unknown := [name for name in asked if name not in names]):
             raise InputError(f"there is no metric {unknown[0]!r}; the metrics are {', '.join(names)}")
@@ -134,13 +137,14 @@ class Program:
 
     def check(self, assignments: Sequence[Assignment], at_once: int = 2) -> None:
         """Raise an InputError where these runs cannot be what was meant; ``at_once`` of them go side by side."""
-        for word in dict.fromkeys(self.filled(each)[0] for each in assignments):
+        for word in _of_all(self.command[0], assignments):
             if shutil.which(word) is None:
                 raise InputError(_not_found(word))
-        for each in assignments:
-            called = interpreter.called(self.filled(each))
-            if called is not None and called.script is not None and not Path(called.script).exists():
-                raise InputError(f"there is no file {called.script} here ({Path.cwd()})")
+        called = interpreter.called(self.command)
+        if called is not None and called.script is not None:
+            for word in _of_all(called.script, assignments):
+                if not Path(word).exists():
+                    raise InputError(f"there is no file {word} here ({Path.cwd()})")
         self._check_seeds(assignments)
         if self.metrics_file is not None and at_once > 1:
             files = {self.filled_metrics_file(each) for each in assignments}
@@ -242,6 +246,11 @@ def _filled(word: str, assignment: Assignment) -> str:
         return str(found)
 
     return PLACEHOLDER.sub(value, word)
+
+
+def _of_all(word: str, assignments: Sequence[Assignment]) -> list[str]:
+    """What a word becomes in these runs, each once."""
+    return list(dict.fromkeys(_filled(word, each) for each in assignments)) if PLACEHOLDER.search(word) else [word]
 
 
 def _not_found(word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -126,9 +127,10 @@ class Running:
             return f"timed out after {self._timeout:g} s"
         if told:
             return f"was told to end from outside, by signal {told}"
-        if memory:
+        if memory and code == -signal.SIGKILL:
             return "killed by signal 9: out of memory"
-        return _status(code) if code else None
+        meanwhile = "; meanwhile the system killed a process for want of memory" if memory else ""
+        return f"{_status(code)}{meanwhile}" if code else None
 
 
 def _status(code: int) -> str:
@@ -144,4 +146,8 @@ def _signal(number: int) -> str:
         known = signal.Signals(number)
     except ValueError:
         return str(number)
-    return f"{number} ({_SIGNALS.get(known, known.name)})"
+    said = _SIGNALS.get(known, known.name)
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if known in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS) and space != resource.RLIM_INFINITY:
+        said += f", perhaps out of memory: ulimit -v is {space // 2**20:,} MiB"
+    return f"{number} ({said})"

@@ -16,7 +16,11 @@ import atexit
 import os
 import sys
 from _thread import _local as _Local  # threading has it from here, and would take a while to load
-from typing import Any, Callable  # noqa: UP035 - older Pythons
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing would take a while to load, too
+    from collections.abc import Callable
+    from typing import Any
 
 _WRAPPED = {  # module: its functions, each with the name for people
     "random": {"seed": "random.seed"},
@@ -31,7 +35,13 @@ _WRAPPED = {  # module: its functions, each with the name for people
 _HANDED_ON = ("numpy.random", "torch", "torch.cuda")  # have the functions too, where they were loaded before this
 _KEYWORDS = ("seed", "a")  # the seed's name in those functions
 _MOST_KINDS = 20  # of calls that are told apart
-_WORKERS = ("--multiprocessing-fork", "from multiprocessing.", "popen_loky")
+_WORKERS = (
+    "--multiprocessing-fork",
+    "from multiprocessing.spawn import",
+    "from multiprocessing.forkserver import",
+    "from multiprocessing.resource_tracker import",
+    "popen_loky",
+)
 
 
 class _Forcing:
