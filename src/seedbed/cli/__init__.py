@@ -104,6 +104,13 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else DONE)
 
 
+def _shown(argument: str) -> str:
+    from seedbed.locations import shown
+
+    option, equals, value = argument.partition("=")
+    return f"{option}={shown(value)}" if equals and option.startswith("--") else shown(argument)
+
+
 def resume_command(arguments: list[str]) -> str:
-    """The command line that was typed, quoted for a shell."""
-    return shlex.join(["seedbed", *arguments])
+    """The command line that was typed, quoted for a shell; without a password, since it may end in a log."""
+    return shlex.join(["seedbed", *map(_shown, arguments)])

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from seedbed.environment import Environment
 from seedbed.errors import StoreError
 from seedbed.fingerprint import Fingerprint
+from seedbed.locations import is_url, shown
 from seedbed.records import EvaluationSet, Status, unpack_classes
 from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
@@ -83,7 +84,7 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     with explained(os.fspath(store)), engine.connect() as connection:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
-            raise StoreError(_no_study(connection, name, os.fspath(store)))
+            raise StoreError(_no_study(connection, name, shown(store)))
         names = [name for name, _ in row.larger_is_better]
         with _no_collection():
             runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
@@ -176,7 +177,7 @@ class _StoreArchive:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A connection cannot be sent elsewhere; the place of the store can.
-        return _reopened, (self._where if "://" in self._where else os.path.abspath(self._where),)
+        return _reopened, (self._where if is_url(self._where) else os.path.abspath(self._where),)
 
     def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
         r, c = schema.runs.c, schema.curves.c
