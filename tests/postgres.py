@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: one that the environment names, or one that is started here for as long as they run."""
+"""A PostgreSQL server for tests: one that the environment names, or one that is started here while they run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ import numpy as np
 import psutil  # noqa: F401 - here, so that a user without rights need not read its files
 import pytest
 import sqlalchemy as sa
-import sqlalchemy.dialects.sqlite  # noqa: F401 - likewise
+import sqlalchemy.dialects.sqlite  # likewise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

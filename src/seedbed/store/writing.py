@@ -278,8 +278,8 @@ class StudyWriter:
             yield connection
         if file_identity(self._engine) != self._file:
             raise StoreError(
-                f"the store {shown(self._where)} was removed, moved or replaced while runs were being computed: what is "
-                f"stored from now on would be lost with it. Put it back, or run the command again to begin a new one"
+                f"the store {shown(self._where)} was removed, moved or replaced while runs were being computed: what "
+                f"is stored from now on would be lost with it. Put it back, or run the command again to begin a new one"
             )
 
 
