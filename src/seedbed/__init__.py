@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
     from seedbed.stopping import Decided, FixedWidth, Stein
-    from seedbed.store import load, studies
+    from seedbed.store import load, merge, studies
     from seedbed.study import Study
 
 _HOMES = {
@@ -42,6 +42,7 @@ _HOMES = {
     "experiment": "seedbed.experiments",
     "grid": "seedbed.seeds",
     "load": "seedbed.store",
+    "merge": "seedbed.store",
     "parse_seeds": "seedbed.seeds",
     "read_scores": "seedbed.scores",
     "run": "seedbed.runner",
@@ -69,6 +70,7 @@ __all__ = [
     "experiment",
     "grid",
     "load",
+    "merge",
     "metrics",
     "parse_seeds",
     "read_scores",

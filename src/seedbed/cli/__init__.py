@@ -29,6 +29,7 @@ class _Lazy(click.Group):
         "plan": ("seedbed.cli.plan", "Tell how many seeds a difference or a width takes."),
         "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
+        "merge": ("seedbed.cli.merge", "Join stores, such as shards, into one."),
         "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
     }
 

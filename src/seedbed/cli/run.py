@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, until
+from seedbed.cli import DONE, NO, sharding, until
 from seedbed.errors import InputError
 
 
@@ -37,6 +37,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--order", help="Seeds of the order of the training rows.")
 @click.option("--noise", help="Seeds of all that is drawn in training.")
 @click.option("--split", help="Seeds of the split into training and test rows.")
+@sharding.option
 @until.options
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
@@ -62,6 +63,7 @@ def run(
     order: str | None,
     noise: str | None,
     split: str | None,
+    shard: str | None,
     params: tuple[str, ...],
     lines: bool | None,
     as_json: bool,
@@ -79,11 +81,17 @@ def run(
     from seedbed.seeds import Assignment
 
     asked = until.take(options)
-    roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split}
+    roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split,
+             "--shard": shard}  # fmt: skip
     if asked.check(target, roles):
         shown = until.Shown(lines, LINES_SHOWN, as_json, quiet)
         return until.run(target, parse_parameters(params), asked, shown, not no_verify, not no_examples, options)
-    assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
+    whole = options["store"]
+    assignments: tuple[Assignment, ...] = sharding.take(
+        shard, _assignments(seeds, number, init, order, noise, split), options
+    )
+    if not assignments:
+        return DONE
     parameters = parse_parameters(params)
 
     from rich.console import Console
@@ -119,6 +127,8 @@ def run(
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if shard is not None and not quiet:
+        sharding.tell(shard, whole)
     failed = [each for each in study.runs if each.status is Status.FAILED]
     if failed:
         first = failed[0]

@@ -171,6 +171,18 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def same_store(one: Engine, other: Engine) -> bool:
+    """Whether two engines lead to one and the same store."""
+    if one.dialect.name != other.dialect.name:
+        return False
+    if one.dialect.name == "sqlite":
+        return file_identity(one) is not None and file_identity(one) == file_identity(other)
+    # One server may be reached by several names; no two have started within the same microsecond.
+    query = sa.text("SELECT CAST(pg_postmaster_start_time() AS text), current_database(), current_schema()")
+    with one.connect() as here, other.connect() as there:
+        return here.execute(query).one() == there.execute(query).one()
+
+
 def _retry_while_locked(action: Any) -> None:
     """Switching a fresh file to WAL fails as locked when two processes do it, whatever the timeout."""
     deadline = time.monotonic() + BUSY_SECONDS

@@ -25,7 +25,7 @@ from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained
-from seedbed.study import StoredRun, Study, StudyIdentity
+from seedbed.study import Archive, StoredRun, Study, StudyIdentity
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,23 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
             raise StoreError(_no_study(connection, name, shown(store)))
-        names = [name for name, _ in row.larger_is_better]
-        with _no_collection():
-            runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
-        used = {row.environment, *(run.environment for run in runs)}
-        environments = {
-            each.hash: Environment(each.identity, each.details)
-            for each in connection.execute(sa.select(schema.environments))
-            if each.hash in used
-        }
-    identity = _identity(row)
-    archive = NothingKept() if identity.imported else _StoreArchive(engine, os.fspath(store))
-    return Study(identity, runs, environments, archive)
+        archive = _StoreArchive(engine, os.fspath(store))
+        return read_study(connection, row, archive)
+
+
+def read_study(connection: Connection, row: Any, archive: Archive) -> Study:
+    """The study of a row of ``studies``, with all its runs in the order of their seeds."""
+    names = [name for name, _ in row.larger_is_better]
+    with _no_collection():
+        runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
+    used = {row.environment, *(run.environment for run in runs)}
+    environments = {
+        each.hash: Environment(each.identity, each.details)
+        for each in connection.execute(sa.select(schema.environments))
+        if each.hash in used
+    }
+    identity = identity_of(row)
+    return Study(identity, runs, environments, NothingKept() if identity.imported else archive)
 
 
 def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
@@ -130,7 +135,8 @@ def _no_study(connection: Connection, name: str, where: str) -> str:
     return f"{where} has no study {name!r}" + (f"; it has {', '.join(map(repr, near))}" if near else "")
 
 
-def _identity(row: Any) -> StudyIdentity:
+def identity_of(row: Any) -> StudyIdentity:
+    """What a row of ``studies`` says of a study's identity."""
     return StudyIdentity(
         name=row.name,
         experiment=row.experiment,
