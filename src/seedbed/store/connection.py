@@ -61,7 +61,11 @@ def connect(location: str | os.PathLike[str], *, create: bool, lasting: bool = F
             engine = sa.create_engine(text)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine, path)
-        _check_schema(engine, text, create)
+        try:
+            _check_schema(engine, text, create)
+        except BaseException:
+            engine.dispose()
+            raise
     return engine
 
 

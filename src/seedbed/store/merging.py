@@ -17,6 +17,7 @@ from seedbed.errors import IdentityError, InputError
 from seedbed.locations import shown
 from seedbed.records import Status
 from seedbed.scores import NothingKept
+from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained, insert_ignore, same_store, writing
 from seedbed.store.importing import add_study
@@ -268,7 +269,7 @@ def _agreeing(
             agreeing.append((stored, run))
         elif stored.environment == run.environment:
             raise IdentityError(
-                f"the run {run.assignment} of {target.name!r} was computed twice in the same environment and ended "
+                f"the run {Assignment.from_key(run.assignment)} of {target.name!r} was computed twice in the same environment and ended "
                 f"with other bits: {sides}. Something that decides the result is not seeded, or the code has changed"
             )
     return agreeing
