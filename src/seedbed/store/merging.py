@@ -269,8 +269,9 @@ def _agreeing(
             agreeing.append((stored, run))
         elif stored.environment == run.environment:
             raise IdentityError(
-                f"the run {Assignment.from_key(run.assignment)} of {target.name!r} was computed twice in the same environment and ended "
-                f"with other bits: {sides}. Something that decides the result is not seeded, or the code has changed"
+                f"the run {Assignment.from_key(run.assignment)} of {target.name!r} was computed twice in the same "
+                f"environment and ended with other bits: {sides}. Something that decides the result is not seeded, or "
+                f"the code has changed"
             )
     return agreeing
 
