@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.postgres import Server, server
 
 # The same examples every time: what fails `make test` is a change of the program. `make test-slow` looks for new ones.
 settings.register_profile("repeatable", derandomize=True)
@@ -39,3 +42,26 @@ def demonstration() -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "seedbed.db"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; each process of pytest-xdist has its own."""
+    with server() as found:
+        if isinstance(found, str):
+            pytest.skip(found)
+        yield found
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A place for a store: a SQLite file, then a PostgreSQL database."""
+    found: Path | str = tmp_path / "seedbed.db" if request.param == "sqlite" else request.getfixturevalue("database")
+    return found

@@ -1,12 +1,16 @@
-"""Opening a store: what is no store, newer, read-only, full or on a network is told clearly, and loses nothing."""
+"""What a store does, in a SQLite file and in PostgreSQL alike. And opening a file: what is no store, newer, read-only,
+full or on a network is told clearly, and loses nothing."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import psutil  # noqa: F401 - here, so that a user without rights need not read its files
 import pytest
-import sqlalchemy.dialects.sqlite  # noqa: F401 - likewise
+import sqlalchemy as sa
+import sqlalchemy.dialects.sqlite  # likewise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +29,10 @@ from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, RunResult, SplitData, Status
 from seedbed.seeds import Assignment
 from seedbed.store import StudyWriter, Wanted, connection, delete, schema
-from seedbed.store.connection import connect
+from seedbed.store.connection import connect, writing
 from seedbed.study import StudyIdentity
+
+Store = Path | str
 
 IDENTITY = StudyIdentity(
     name="made",
@@ -45,6 +52,16 @@ SETS = (EvaluationSet("test", 3, True, 4, np.array([0, 1, 3])),)
 DATA = {0: SplitData("data", SETS)}
 
 
+@pytest.fixture
+def store(either: Store) -> Store:
+    return either
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "seedbed.db"
+
+
 def result(seed: int, accuracy: float = 0.5) -> RunResult:
     return RunResult(
         Assignment.plain(seed),
@@ -54,14 +71,23 @@ def result(seed: int, accuracy: float = 0.5) -> RunResult:
     )
 
 
-def written(store: Path, seeds: range, name: str = "made") -> None:
+def written(store: Store, seeds: range, name: str = "made") -> None:
     writer = StudyWriter(store, replace(IDENTITY, name=name), ENVIRONMENT, {})
     for seed in seeds:
         writer.add(result(seed, seed / 10))
     writer.close()
 
 
-def test_what_is_written_is_read(store: Path) -> None:
+def rows_of(table: sa.Table, store: Store) -> int:
+    """How many rows a table of the store has."""
+    engine = connect(store, create=False)
+    with engine.connect() as database:
+        count = database.scalar(sa.select(sa.func.count()).select_from(table))
+    engine.dispose()
+    return count
+
+
+def test_what_is_written_is_read(store: Store) -> None:
     written(store, range(3))
     study = sb.load("made", store)
     assert study.identity == IDENTITY
@@ -71,7 +97,7 @@ def test_what_is_written_is_read(store: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), 5e-324, 1e308])
-def test_every_float_survives(value: float, store: Path) -> None:
+def test_every_float_survives(value: float, store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     writer.add(result(0, value))
     writer.close()
@@ -79,7 +105,7 @@ def test_every_float_survives(value: float, store: Path) -> None:
     assert (found, str(found)) == (value, str(value))
 
 
-def test_studies_are_listed_with_how_runs_ended(store: Path) -> None:
+def test_studies_are_listed_with_how_runs_ended(store: Store) -> None:
     written(store, range(3))
     writer = StudyWriter(store, replace(IDENTITY, name="other"), ENVIRONMENT, {})
     writer.add(replace(result(0), status=Status.DIVERGED))
@@ -93,20 +119,18 @@ def test_studies_are_listed_with_how_runs_ended(store: Path) -> None:
     ]
 
 
-def test_a_deleted_study_is_gone_and_the_others_stay(store: Path) -> None:
+def test_a_deleted_study_is_gone_and_the_others_stay(store: Store) -> None:
     written(store, range(3))
     written(store, range(2), "other")
     assert delete("made", store) == 3
     assert [each.name for each in sb.studies(store)] == ["other"]
     assert len(sb.load("other", store)) == 2
-    with sqlite3.connect(store) as database:
-        assert database.execute("SELECT count(*) FROM seedbed_scores").fetchone() == (4,)
-    database.close()
+    assert rows_of(schema.scores, store) == 4
     with pytest.raises(sb.StoreError, match="no study 'made'"):
         delete("made", store)
 
 
-def test_complete_tells_what_lacks_something(store: Path) -> None:
+def test_complete_tells_what_lacks_something(store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     writer.add(result(0))
     writer.add(replace(result(1), predictions={"test": np.array([1, 2, 3])}))
@@ -128,7 +152,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("other", OTHER)
-def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Path) -> None:
+def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     writer.add(result(0))
     with pytest.raises(sb.IdentityError, match="made"):
@@ -139,7 +163,7 @@ def test_what_differs_from_a_study_with_runs_is_refused(other: str, store: Path)
 
 
 @pytest.mark.parametrize("other", OTHER)
-def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Path) -> None:
+def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Store) -> None:
     first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     second = StudyWriter(store, *OTHER[other])
     assert not second.add(result(0))
@@ -149,7 +173,7 @@ def test_a_study_without_runs_holds_nobody_to_it(other: str, store: Path) -> Non
     assert len(sb.load("made", store)) == 1
 
 
-def test_two_processes_may_begin_the_same_study(store: Path) -> None:
+def test_two_processes_may_begin_the_same_study(store: Store) -> None:
     first = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     second = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     assert not first.add(result(0))
@@ -158,7 +182,7 @@ def test_two_processes_may_begin_the_same_study(store: Path) -> None:
     assert len(sb.load("made", store)) == 2
 
 
-def test_runs_of_a_study_that_is_deleted_meanwhile_are_refused(store: Path) -> None:
+def test_runs_of_a_study_that_is_deleted_meanwhile_are_refused(store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     writer.add(result(0))
     delete("made", store)
@@ -167,7 +191,7 @@ def test_runs_of_a_study_that_is_deleted_meanwhile_are_refused(store: Path) -> N
     assert sb.studies(store) == []
 
 
-def test_weights_that_are_kept_for_one_reason_stay_when_another_lets_go(store: Path) -> None:
+def test_weights_that_are_kept_for_one_reason_stay_when_another_lets_go(store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     for seed, reason in enumerate(["all", "best", "worst", "best"]):
         writer.add(replace(result(seed, seed / 10), weights=b"w"), kept_for=reason)
@@ -176,13 +200,13 @@ def test_weights_that_are_kept_for_one_reason_stay_when_another_lets_go(store: P
     assert kept(store) == [0, 2, 3]
 
 
-def kept(store: Path, name: str = "made") -> list[int]:
+def kept(store: Store, name: str = "made") -> list[int]:
     """The seeds whose weights are stored."""
     study = sb.load(name, store)
     return [each.seed for each in study.assignments if study.archive.weights(name, each.key) is not None]
 
 
-def test_a_run_may_be_kept_for_several_reasons(store: Path) -> None:
+def test_a_run_may_be_kept_for_several_reasons(store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
     writer.add(replace(result(1, 0.5), weights=b"w"), kept_for="best")
     writer.keep_leader("test/accuracy", False, "worst")
@@ -199,12 +223,10 @@ def test_a_run_may_be_kept_for_several_reasons(store: Path) -> None:
     assert kept(store) == [0, 1, 3]
     writer.close()
     delete("made", store)
-    with sqlite3.connect(store) as database:
-        assert database.execute("SELECT count(*) FROM seedbed_kept").fetchone() == (0,)
-    database.close()
+    assert rows_of(schema.kept, store) == 0
 
 
-def test_two_writers_agree_on_who_leads(store: Path) -> None:
+def test_two_writers_agree_on_who_leads(store: Store) -> None:
     first, second = (StudyWriter(store, IDENTITY, ENVIRONMENT, {}) for _ in range(2))
     first.add(replace(result(1, 0.5), weights=b"w"), kept_for="best")
     second.add(replace(result(0, 0.5), weights=b"w"), kept_for="best")  # as good, and its seed comes first
@@ -265,7 +287,7 @@ def test_runs_that_are_stored_together_are_stored_as_one_by_one(
     assert unmet[0] == unmet[1]
 
 
-def test_of_runs_stored_together_all_are_kept_or_none(store: Path) -> None:
+def test_of_runs_stored_together_all_are_kept_or_none(store: Store) -> None:
     writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
     assert not writer.add(result(0))
     with pytest.raises(sb.IdentityError, match="with other weights"):
@@ -275,15 +297,15 @@ def test_of_runs_stored_together_all_are_kept_or_none(store: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["removed", "moved", "replaced"])
-def test_a_store_that_goes_away_meanwhile_is_told(change: str, store: Path) -> None:
-    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+def test_a_store_that_goes_away_meanwhile_is_told(change: str, file: Path) -> None:
+    writer = StudyWriter(file, IDENTITY, ENVIRONMENT, {})
     assert not writer.add(result(0))
     if change == "removed":
-        store.unlink()
+        file.unlink()
     else:
-        store.rename(store.with_name("elsewhere.db"))
+        file.rename(file.with_name("elsewhere.db"))
     if change == "replaced":
-        store.touch()
+        file.touch()
     with pytest.raises(sb.StoreError, match="was removed, moved or replaced while runs were being computed"):
         writer.add(result(1))
     writer.close()
@@ -329,28 +351,29 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         written(file, range(1))
 
 
-def test_an_empty_file_becomes_a_store(store: Path) -> None:
-    store.touch()
+def test_an_empty_file_becomes_a_store(file: Path) -> None:
+    file.touch()
     with pytest.raises(sb.StoreError, match="it is empty"):
-        sb.studies(store)
-    written(store, range(1))
-    assert len(sb.load("made", store)) == 1
+        sb.studies(file)
+    written(file, range(1))
+    assert len(sb.load("made", file)) == 1
 
 
-def test_a_damaged_store_is_told(store: Path) -> None:
-    written(store, range(50))
-    content = bytearray(store.read_bytes())
+def test_a_damaged_store_is_told(file: Path) -> None:
+    written(file, range(50))
+    content = bytearray(file.read_bytes())
     content[100:] = b"\xff" * (len(content) - 100)
-    store.write_bytes(bytes(content))
+    file.write_bytes(bytes(content))
     with pytest.raises(sb.StoreError, match=r"damaged|not a SQLite"):
-        sb.load("made", store)
+        sb.load("made", file)
 
 
-def test_a_newer_version_is_refused_with_both_numbers(store: Path) -> None:
+def test_a_newer_version_is_refused_with_both_numbers(store: Store) -> None:
     written(store, range(1))
-    with sqlite3.connect(store) as database:
-        database.execute("UPDATE seedbed_about SET value = ?", (str(schema.VERSION + 1),))
-    database.close()
+    engine = connect(store, create=False)
+    with writing(engine) as database:
+        database.execute(sa.update(schema.about).values(value=str(schema.VERSION + 1)))
+    engine.dispose()
     with pytest.raises(
         sb.StoreError, match=rf"newer Seedbed \(its format is {schema.VERSION + 1}, .* {schema.VERSION}\)"
     ):
@@ -363,11 +386,11 @@ def test_an_unknown_url_is_told(url: str) -> None:
         sb.studies(url)
 
 
-def test_a_sqlite_url_is_a_store_too(store: Path) -> None:
-    writer = StudyWriter(f"sqlite:///{store}", IDENTITY, ENVIRONMENT, {})
+def test_a_sqlite_url_is_a_store_too(file: Path) -> None:
+    writer = StudyWriter(f"sqlite:///{file}", IDENTITY, ENVIRONMENT, {})
     writer.add(result(0))
     writer.close()
-    assert len(sb.load("made", store)) == 1
+    assert len(sb.load("made", file)) == 1
 
 
 WRITE = """
@@ -392,23 +415,23 @@ def as_other_user(body: str) -> str:
     return done.stdout
 
 
-def test_a_read_only_store_is_told_and_stays_readable(store: Path) -> None:
-    written(store, range(2))
-    for folder in (store.parent, *list(store.parent.parents)[:-2]):
+def test_a_read_only_store_is_told_and_stays_readable(file: Path) -> None:
+    written(file, range(2))
+    for folder in (file.parent, *list(file.parent.parents)[:-2]):
         folder.chmod(0o755)
-    store.chmod(0o444)
-    store.parent.chmod(0o555)
-    told = as_other_user(f"written(Path({str(store)!r}), range(5))")
+    file.chmod(0o444)
+    file.parent.chmod(0o555)
+    told = as_other_user(f"written(Path({str(file)!r}), range(5))")
     assert "told:" in told
     assert "read-only" in told
-    read = as_other_user(f"print(len(sb.load('made', {str(store)!r})))")
-    store.parent.chmod(0o755)
+    read = as_other_user(f"print(len(sb.load('made', {str(file)!r})))")
+    file.parent.chmod(0o755)
     assert read == "2\n"
 
 
-def test_a_full_disk_is_told_and_what_was_committed_stays(store: Path) -> None:
-    written(store, range(2))
-    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, {})
+def test_a_full_disk_is_told_and_what_was_committed_stays(file: Path) -> None:
+    written(file, range(2))
+    writer = StudyWriter(file, IDENTITY, ENVIRONMENT, {})
     with writer._engine.connect() as database:
         pages = database.exec_driver_sql("PRAGMA page_count").scalar()
         database.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # as full as a disk can be
@@ -416,44 +439,128 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(store: Path) -> None:
     with pytest.raises(sb.StoreError, match="the disk is full"):
         writer.add(big)
     writer.close()
-    assert sb.load("made", store)["test/accuracy"].tolist() == [0.0, 0.1]
-    written(store, range(2, 4))
-    assert len(sb.load("made", store)) == 4
+    assert sb.load("made", file)["test/accuracy"].tolist() == [0.0, 0.1]
+    written(file, range(2, 4))
+    assert len(sb.load("made", file)) == 4
 
 
-def test_on_a_network_file_system_there_is_no_write_ahead_log(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_network_file_system_there_is_no_write_ahead_log(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mount = namedtuple("mount", "mountpoint fstype")
-    mounts = [mount("/", "ext4"), mount(str(store.parent), "nfs4")]
+    mounts = [mount("/", "ext4"), mount(str(file.parent), "nfs4")]
     monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts)
     with pytest.warns(RuntimeWarning, match="network file system"):
-        written(store, range(2))
-    with sqlite3.connect(store) as database:
+        written(file, range(2))
+    with sqlite3.connect(file) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     database.close()
     monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts[:1])
-    assert len(sb.load("made", store)) == 2
+    assert len(sb.load("made", file)) == 2
 
 
-def test_a_local_store_has_a_write_ahead_log_and_full_synchronisation(store: Path) -> None:
-    engine = connect(store, create=True)
+def test_a_local_store_has_a_write_ahead_log_and_full_synchronisation(file: Path) -> None:
+    engine = connect(file, create=True)
     with engine.connect() as database:
         assert database.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert database.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     engine.dispose()
 
 
-def test_opening_a_fresh_file_from_many_processes_at_once(store: Path) -> None:
-    code = WRITE.format(root=str(Path(__file__).parents[1]), body=f"written(Path({str(store)!r}), range(3))")
-    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(6)]
-    assert [process.communicate()[0] for process in started] == [b""] * 6
+def test_opening_a_fresh_store_from_many_processes_at_once(store: Store) -> None:
+    code = WRITE.format(root=str(Path(__file__).parents[1]), body=f"written({str(store)!r}, range(3))")
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
+    assert [process.communicate()[0] for process in started] == [b""] * 4
     assert len(sb.load("made", store)) == 3
 
 
-def test_a_busy_store_is_told_after_waiting(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_store_is_told_after_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.2)
     written(store, range(1))
-    blocker = sqlite3.connect(store, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    with pytest.raises(sb.StoreError, match="another process has held it"):
+    engine = connect(store, create=False)
+    with writing(engine), pytest.raises(sb.StoreError, match="another process has held it"):
         written(store, range(2))
-    blocker.close()
+    engine.dispose()
+
+
+def test_a_writer_that_waits_finds_what_the_one_before_has_committed(store: Store) -> None:
+    written(store, range(1))
+    engine = connect(store, create=False)
+    second = threading.Thread(target=written, args=(store, range(2)))
+    with writing(engine) as database:
+        second.start()
+        while second.is_alive() and not waits(store):
+            pass
+        database.execute(sa.delete(schema.scores))
+        database.execute(sa.delete(schema.runs))
+    second.join()
+    engine.dispose()
+    assert rows_of(schema.runs, store) == 2
+    assert rows_of(schema.scores, store) == 4
+
+
+def waits(store: Store) -> bool:
+    """Whether a writer waits for another; a file does not tell, and a moment must do."""
+    if isinstance(store, Path):
+        time.sleep(0.2)
+        return True
+    engine = connect(store, create=False)
+    with engine.connect() as database:
+        found = database.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(found.scalar())
+
+
+def test_who_only_reads_sees_one_picture(store: Store) -> None:
+    written(store, range(1))
+    engine = connect(store, create=False)
+    with engine.connect() as database:
+        count = sa.select(sa.func.count()).select_from(schema.runs)
+        assert database.scalar(count) == 1
+        written(store, range(2))
+        assert database.scalar(count) == 1
+    engine.dispose()
+    assert rows_of(schema.runs, store) == 2
+
+
+def test_text_that_no_database_takes_is_stored_all_the_same(store: Store) -> None:
+    odd = "a\0b\udc80c"  # a NUL, and a byte that is no UTF-8 as Python reads it
+    writer = StudyWriter(store, replace(IDENTITY, name=odd, parameters={"p": odd}), ENVIRONMENT, {})
+    writer.add(RunResult(Assignment.plain(0), Status.FAILED, error=odd))
+    writer.close()
+    study = sb.load(odd, store)
+    assert study.run(0).error == study.name == "a\ufffdb\ufffdc"
+    assert study.identity.parameters == {"p": odd}
+
+
+def test_long_names_large_numbers_and_odd_settings_are_stored(store: Store) -> None:
+    long = "é" * 400
+    settings = {"z": float("inf"), "a": [-float("inf"), 2**40], "m": {"y": 1, "b": None}}
+    identity = replace(IDENTITY, fingerprint=Fingerprint(settings, {}, {}), larger_is_better={long: True}, primary=long)
+    largest = 2**32 - 1
+    writer = StudyWriter(store, identity, ENVIRONMENT, {largest: SplitData("data", SETS)})
+    run = RunResult(
+        Assignment.plain(largest, largest), Status.DONE, {long: 0.5}, "h", weights=bytes(range(256)) * 2**15
+    )
+    writer.add(run)
+    writer.close()
+    study = sb.load("made", store)
+    assert repr(study.identity.fingerprint.settings) == repr(settings)  # in their order too
+    assert study[long].tolist() == [0.5]
+    assert study.archive.weights("made", run.assignment.key) == run.weights
+    assert study.archive.evaluation_sets("made", largest)[0].targets.tolist() == [0, 1, 3]
+
+
+def test_rows_that_are_there_are_not_counted_as_inserted(store: Store) -> None:
+    engine = connect(store, create=True)
+    with writing(engine) as database:
+        rows = [{"name": f"n{i}", "value": "v"} for i in range(1500)]
+        assert connection.insert_ignore(database, schema.about, rows[:1]) == 1
+        assert connection.insert_ignore(database, schema.about, rows) == 1499
+        assert connection.insert_ignore(database, schema.about, rows[:1]) == 0
+    engine.dispose()
+
+
+def test_a_study_can_be_sent_elsewhere(store: Store) -> None:
+    writer = StudyWriter(store, IDENTITY, ENVIRONMENT, DATA)
+    writer.add(replace(result(0), predictions={"test": np.array([1, 2, 3])}))
+    writer.close()
+    sent = pickle.loads(pickle.dumps(sb.load("made", store)))
+    assert sent.archive.predictions("made", "test")["seed=0"].tolist() == [1, 2, 3]

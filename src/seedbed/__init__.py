@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
     from seedbed.stopping import Decided, FixedWidth, Stein
-    from seedbed.store import load, studies
+    from seedbed.store import load, merge, studies
     from seedbed.study import Study
     from seedbed.trials import Recorder, Trial, trial
 
@@ -46,6 +46,7 @@ _HOMES = {
     "experiment": "seedbed.experiments",
     "grid": "seedbed.seeds",
     "load": "seedbed.store",
+    "merge": "seedbed.store",
     "parse_seeds": "seedbed.seeds",
     "read_scores": "seedbed.scores",
     "run": "seedbed.runner",
@@ -78,6 +79,7 @@ __all__ = [
     "experiment",
     "grid",
     "load",
+    "merge",
     "metrics",
     "parse_seeds",
     "read_scores",

@@ -71,9 +71,8 @@ def main():
             loss.backward()
             optimizer.step()
     net.eval()
-    print(
-        "seed = %4d | acc = %0.4f  | loss = %0.4f" % (options.seed, accuracy(net, data), mean_squared_error(net, data))
-    )
+    acc, mse = accuracy(net, data), mean_squared_error(net, data)
+    print(f"seed = {options.seed:4d} | acc = {acc:0.4f}  | loss = {mse:0.4f}")
 
 
 if __name__ == "__main__":

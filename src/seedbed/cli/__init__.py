@@ -30,6 +30,7 @@ class _Lazy(click.Group):
         "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
         "logs": ("seedbed.cli.logs", "Print what one run of a trial or program printed."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
+        "merge": ("seedbed.cli.merge", "Join stores, such as shards, into one."),
         "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
     }
 
@@ -107,6 +108,13 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else DONE)
 
 
+def _shown(argument: str) -> str:
+    from seedbed.locations import shown
+
+    option, equals, value = argument.partition("=")
+    return f"{option}={shown(value)}" if equals and option.startswith("--") else shown(argument)
+
+
 def resume_command(arguments: list[str]) -> str:
-    """The command line that was typed, quoted for a shell."""
-    return shlex.join(["seedbed", *arguments])
+    """The command line that was typed, quoted for a shell; without a password, since it may end in a log."""
+    return shlex.join(["seedbed", *map(_shown, arguments)])

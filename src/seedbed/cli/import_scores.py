@@ -65,12 +65,16 @@ def import_(file: str, metrics: tuple[str, ...], name: str | None, store: str, a
         told = {"said": scores.said, "studies": [_as_json(*each) for each in zip(studies, added, strict=True)]}
         print(json.dumps(told, indent=1))
         return DONE
+    from seedbed.locations import shown
+
     errors = Console(stderr=True)
     for line in scores.said:
         errors.print(line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     _print_studies(studies, added, scores.metrics, Console())
     if not any(added):
-        errors.print(f"nothing new: every run is in {store} already", highlight=False, markup=False, soft_wrap=True)
+        errors.print(
+            f"nothing new: every run is in {shown(store)} already", highlight=False, markup=False, soft_wrap=True
+        )
     return DONE
 
 

@@ -146,10 +146,11 @@ def print_verifications(study: Study, store: str, console: Console) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(study: str, store: str, yes: bool) -> int:
     """Delete a study with all its runs."""
+    from seedbed.locations import shown
     from seedbed.store import delete as delete_study
 
     loaded = load_study(study, store, None, None)
-    if not yes and not _agreed(f"Delete {loaded.name} with {len(loaded)} runs from {store}?"):
+    if not yes and not _agreed(f"Delete {loaded.name} with {len(loaded)} runs from {shown(store)}?"):
         click.echo("nothing deleted", err=True)
         return NO
     count = delete_study(study, store)

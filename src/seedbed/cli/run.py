@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, program, until
+from seedbed.cli import DONE, NO, program, sharding, until
 from seedbed.errors import InputError
 
 
@@ -37,6 +37,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--order", help="Seeds of the order of the training rows.")
 @click.option("--noise", help="Seeds of all that is drawn in training.")
 @click.option("--split", help="Seeds of the split into training and test rows.")
+@sharding.option
 @until.options
 @program.options
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
@@ -63,6 +64,7 @@ def run(
     order: str | None,
     noise: str | None,
     split: str | None,
+    shard: str | None,
     params: tuple[str, ...],
     lines: bool | None,
     as_json: bool,
@@ -89,7 +91,8 @@ def run(
         raise InputError(f"give either a TARGET or a command behind --; got {target[0]} as well")
     if own is None and not target:
         raise InputError("what is to be run? Give an experiment, such as people, or a program: ... -- COMMAND")
-    roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split}
+    roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split,
+             "--shard": shard}  # fmt: skip
     if own is not None and params:
         raise InputError("-p is of experiments and trials: write a program's parameters into its command")
     if asked.check(target if own is None else ("--",), roles):
@@ -103,7 +106,12 @@ def run(
             not no_examples,
             options,
         )
-    assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
+    whole = options["store"]
+    assignments: tuple[Assignment, ...] = sharding.take(
+        shard, _assignments(seeds, number, init, order, noise, split), options
+    )
+    if not assignments:
+        return DONE
     parameters = parse_parameters(params)
 
     from rich.console import Console
@@ -141,6 +149,8 @@ def run(
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     if own is not None and own.force_seed and not quiet and (text_of_it := program.intercepted(study)):
         errors.print(text_of_it, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if shard is not None and not quiet:
+        sharding.tell(shard, whole)
     failed = [each for each in study.runs if each.status is Status.FAILED]
     if failed:
         first = failed[0]

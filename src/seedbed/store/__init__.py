@@ -1,6 +1,7 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
 from seedbed.store.importing import add_scores
+from seedbed.store.merging import Merged, merge
 from seedbed.store.reading import StudyLine, load, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import recall, remember
@@ -10,12 +11,14 @@ DEFAULT = "seedbed.db"
 
 __all__ = [
     "DEFAULT",
+    "Merged",
     "StudyLine",
     "StudyWriter",
     "Wanted",
     "add_scores",
     "delete",
     "load",
+    "merge",
     "note_stopping",
     "recall",
     "remember",

@@ -40,12 +40,13 @@ def add_scores(studies: Sequence[Study], store: str | os.PathLike[str]) -> list[
             raise InputError(f"{each.name} was computed, not imported: its runs are stored as they finish")
     engine = connect(store, create=True)
     with explained(os.fspath(store)), writing(engine) as connection:
-        added = [_add(connection, each) for each in studies]
+        added = [add_study(connection, each) for each in studies]
     engine.dispose()
     return added
 
 
-def _add(connection: Connection, study: Study) -> int:
+def add_study(connection: Connection, study: Study) -> int:
+    """Add a study of imported scores, within one transaction that writes; returns how many runs were added."""
     identity = _reconciled(connection, study.identity)
     for environment in study.environments.values():
         # Runs from another file are no mixture: none of their environments is known.

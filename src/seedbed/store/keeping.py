@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -52,19 +53,10 @@ def keep_leader(connection: Connection, study_id: int, score: str, larger_leads:
     The leader is the one with the largest or smallest score of the runs as they are stored, of equals the one whose
     seeds come first; so two processes agree. Returns it, or None where no run has such a score.
     """
-    runs, scores = schema.runs.c, schema.scores.c
-    query = (
-        sa.select(runs.id, runs.assignment, runs.environment, scores.value, schema.weights.c.run_id)
-        .select_from(schema.runs.join(schema.scores).outerjoin(schema.weights))
-        .where(runs.study_id == study_id, runs.status == Status.DONE.value, scores.name == score)
-    )
-    rows = [row for row in connection.execute(query) if row.value is not None and math.isfinite(row.value)]
-    if not rows:
+    runs = schema.runs.c
+    first = _leading(connection, study_id, score, larger_leads)
+    if first is None:
         return None
-    first = min(
-        rows,
-        key=lambda row: (-row.value if larger_leads else row.value, Assignment.from_key(row.assignment).place),
-    )
     others = sa.select(runs.id).where(runs.study_id == study_id, runs.id != first.id)
     connection.execute(sa.delete(schema.kept).where(schema.kept.c.reason == reason, schema.kept.c.run_id.in_(others)))
     if first.run_id is not None:
@@ -75,3 +67,32 @@ def keep_leader(connection: Connection, study_id: int, score: str, larger_leads:
         )
     )
     return Leader(Assignment.from_key(first.assignment), first.environment, first.run_id is not None)
+
+
+def keep_leaders(connection: Connection, study_id: int, score: str, larger_is_better: bool) -> None:
+    """Of runs that came together, the leader keeps its weights for each reason that any of them is kept for.
+
+    Where the leader's own weights were never kept, all stay: nobody is there who could train it again for them.
+    """
+    query = sa.select(schema.kept.c.reason).distinct().join(schema.runs).where(schema.runs.c.study_id == study_id)
+    for reason in sorted({"best", "worst"} & set(connection.scalars(query))):
+        larger_leads = larger_is_better == (reason == "best")
+        first = _leading(connection, study_id, score, larger_leads)
+        if first is not None and first.run_id is not None:
+            keep_leader(connection, study_id, score, larger_leads, reason)
+
+
+def _leading(connection: Connection, study_id: int, score: str, larger_leads: bool) -> Any:
+    """The leading run, with ``run_id`` where its weights are stored; None where no run has such a score."""
+    runs, scores = schema.runs.c, schema.scores.c
+    query = (
+        sa.select(runs.id, runs.assignment, runs.environment, scores.value, schema.weights.c.run_id)
+        .select_from(schema.runs.join(schema.scores).outerjoin(schema.weights))
+        .where(runs.study_id == study_id, runs.status == Status.DONE.value, scores.name == score)
+    )
+    rows = [row for row in connection.execute(query) if row.value is not None and math.isfinite(row.value)]
+    return min(
+        rows,
+        key=lambda row: (-row.value if larger_leads else row.value, Assignment.from_key(row.assignment).place),
+        default=None,
+    )

@@ -19,12 +19,13 @@ from sqlalchemy.engine import Connection, Engine
 from seedbed.environment import Environment
 from seedbed.errors import StoreError
 from seedbed.fingerprint import Fingerprint
+from seedbed.locations import is_url, shown
 from seedbed.records import EvaluationSet, Status, unpack_classes
 from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained, has_table
-from seedbed.study import StoredRun, Study, StudyIdentity
+from seedbed.study import Archive, StoredRun, Study, StudyIdentity
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,24 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     with explained(os.fspath(store)), engine.connect() as connection:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
-            raise StoreError(_no_study(connection, name, os.fspath(store)))
-        names = [name for name, _ in row.larger_is_better]
-        with _no_collection():
-            runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
-        used = {row.environment, *(run.environment for run in runs)}
-        environments = {
-            each.hash: Environment(each.identity, each.details)
-            for each in connection.execute(sa.select(schema.environments))
-            if each.hash in used
-        }
-    identity = _identity(row)
-    archive = NothingKept() if identity.imported else _StoreArchive(engine, os.fspath(store))
-    return Study(identity, runs, environments, archive)
+            raise StoreError(_no_study(connection, name, shown(store)))
+        archive = _StoreArchive(engine, os.fspath(store))
+        return read_study(connection, row, archive)
+
+
+def read_study(connection: Connection, row: Any, archive: Archive) -> Study:
+    """The study of a row of ``studies``, with all its runs in the order of their seeds."""
+    names = [name for name, _ in row.larger_is_better]
+    with _no_collection():
+        runs = tuple(sorted(_runs(connection, row.id, names), key=lambda run: run.assignment.place))
+    used = {row.environment, *(run.environment for run in runs)}
+    environments = {
+        each.hash: Environment(each.identity, each.details)
+        for each in connection.execute(sa.select(schema.environments))
+        if each.hash in used
+    }
+    identity = identity_of(row)
+    return Study(identity, runs, environments, NothingKept() if identity.imported else archive)
 
 
 def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity | None:
@@ -107,7 +113,7 @@ def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity |
     with explained(os.fspath(store)), engine.connect() as connection:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
     engine.dispose()
-    return None if row is None else _identity(row)
+    return None if row is None else identity_of(row)
 
 
 def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
@@ -141,7 +147,8 @@ def _no_study(connection: Connection, name: str, where: str) -> str:
     return f"{where} has no study {name!r}" + (f"; it has {', '.join(map(repr, near))}" if near else "")
 
 
-def _identity(row: Any) -> StudyIdentity:
+def identity_of(row: Any) -> StudyIdentity:
+    """What a row of ``studies`` says of a study's identity."""
     return StudyIdentity(
         name=row.name,
         experiment=row.experiment,
@@ -188,7 +195,7 @@ class _StoreArchive:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A connection cannot be sent elsewhere; the place of the store can.
-        return _reopened, (self._where if "://" in self._where else os.path.abspath(self._where),)
+        return _reopened, (self._where if is_url(self._where) else os.path.abspath(self._where),)
 
     def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
         r, c = schema.runs.c, schema.curves.c

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from seedbed.environment import Environment
 from seedbed.errors import IdentityError, StoreError
+from seedbed.locations import shown
 from seedbed.records import RunResult, SplitData, Status, pack_classes
 from seedbed.seeds import Assignment
 from seedbed.store import schema
@@ -69,7 +71,8 @@ class StudyWriter:
         self._where, self._name, self._identity = os.fspath(location), identity.name, identity
         self._environment = environment.hash
         self._classes = {(split, each.name): each.classes for split, data in splits.items() for each in data.sets}
-        self._engine = connect(location, create=True)
+        self._engine = connect(location, create=True, lasting=True)
+        weakref.finalize(self, self._engine.dispose)  # where nobody closes it, no connection stays behind
         self._file = file_identity(self._engine)
         with self._writing() as connection:
             opened = open_study(connection, identity, environment, splits, mixed)
@@ -310,8 +313,8 @@ class StudyWriter:
             yield connection
         if file_identity(self._engine) != self._file:
             raise StoreError(
-                f"the store {self._where} was removed, moved or replaced while runs were being computed: what is "
-                f"stored from now on would be lost with it. Put it back, or run the command again to begin a new one"
+                f"the store {shown(self._where)} was removed, moved or replaced while runs were being computed: what "
+                f"is stored from now on would be lost with it. Put it back, or run the command again to begin a new one"
             )
 
 
@@ -325,7 +328,7 @@ def delete(name: str, location: str | os.PathLike[str]) -> int:
     with explained(os.fspath(location)), writing(engine) as connection:
         found = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == name))
         if found is None:
-            raise StoreError(f"{os.fspath(location)} has no study {name!r}")
+            raise StoreError(f"{shown(location)} has no study {name!r}")
         count = count_runs(connection, found)
         add_missing_tables(connection)
         delete_study(connection, found)
