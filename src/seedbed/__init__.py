@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seedbed import metrics
     from seedbed.comparing import compare, compare_many
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
+    from seedbed.executors.places import Slurm
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
     from seedbed.runner import run, run_until, run_until_decided
@@ -33,6 +34,7 @@ _HOMES = {
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
     "SeedbedError": "seedbed.errors",
+    "Slurm": "seedbed.executors.places",
     "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
@@ -60,6 +62,7 @@ __all__ = [
     "InputError",
     "Metric",
     "SeedbedError",
+    "Slurm",
     "Stein",
     "StoreError",
     "Study",

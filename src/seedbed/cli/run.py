@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, until
+from seedbed.cli import DONE, NO, places, until
 from seedbed.errors import InputError
 
 
@@ -41,6 +41,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
 @click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
+@places.options
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")
@@ -79,6 +80,7 @@ def run(
     from seedbed.seeds import Assignment
 
     asked = until.take(options)
+    options |= places.take(options)
     roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split}
     if asked.check(target, roles):
         shown = until.Shown(lines, LINES_SHOWN, as_json, quiet)

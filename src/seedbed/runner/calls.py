@@ -15,6 +15,7 @@ from seedbed import verification
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
+from seedbed.executors.places import Slurm
 from seedbed.experiments import Experiment
 from seedbed.runner.following import Following
 from seedbed.runner.options import KeepWeights, Options, RunOptions
@@ -67,6 +68,10 @@ def run(
     examples: bool = True,
     mixed: bool = False,
     verify: bool = True,
+    on: str | None = None,
+    cpus_per_task: int | None = None,
+    gpus_per_task: int | None = None,
+    slurm: Slurm | None = None,
     watcher: Watcher | None = None,
 ) -> Study:
     """Train an experiment under many seeds and return the study of these runs, in the order of the seeds.
@@ -91,21 +96,43 @@ def run(
         mixed: add runs of another environment to the study, marked.
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
+        on: a cluster that computes instead of this machine's processes. ``ray``: the Ray cluster that this process is
+            connected to, that RAY_ADDRESS names or that runs on this machine, or one that is started for this call;
+            ``ray:host:port`` or ``ray://host:port`` (its client server): the one there. ``slurm``: jobs of Slurm.
+        cpus_per_task: cores that are set aside there for each block of runs; where not given ``threads``.
+        gpus_per_task: the same of GPUs; none where not given.
+        slurm: what is asked for each job of Slurm: ``sb.Slurm(partition="cpu", time="2:00:00", memory="4G", jobs=10)``.
         watcher: told how it goes.
 
     Raises:
         InputError: the experiment or an argument cannot be used; nothing is stored then.
         IdentityError: the study of that name is of another experiment, data or environment.
         StoreError: the store cannot be used; what was committed stays.
-        WorkerError: a worker process could not be made ready, or a stored run could not be repeated.
+        WorkerError: a worker process could not be made ready, a cluster does not answer, or a stored run could not be
+            repeated.
     """
     check_caller(experiment)
-    options = Options(engine, store, name, workers, threads, curves, keep_weights, examples, mixed, verify)
+    options = Options(
+        engine=engine,
+        store=store,
+        name=name,
+        workers=workers,
+        threads=threads,
+        curves=curves,
+        keep_weights=keep_weights,
+        examples=examples,
+        mixed=mixed,
+        verify=verify,
+        on=on,
+        cpus_per_task=cpus_per_task,
+        gpus_per_task=gpus_per_task,
+        slurm=slurm,
+    )
     check_watcher(watcher)
     watcher = watcher or Silent()
     plan = prepare(experiment, as_assignments(seeds, split), options)
     with closing(_opened(plan, options, watcher)) as writer:
-        Session(plan, writer, store, watcher, workers).compute()
+        Session(plan, writer, store, watcher, workers, place=options.place).compute()
     study = load(plan.identity.name, store).select(plan.assignments)
     if verify:
         check(experiment, study, store, watcher)
@@ -210,7 +237,7 @@ def _run_until(
         sessions = []
         for plan in plans:
             writer = stack.enter_context(closing(_opened(plan, options, watcher)))
-            sessions.append(Session(plan, writer, options.store, watcher, options.workers, beside=len(plans)))
+            sessions.append(Session(plan, writer, options.store, watcher, options.workers, len(plans), options.place))
         note_stopping(asked, options.store, begun=True)
         watcher.asked(asked)
         _follow(sessions, following, watcher, options.threads)
