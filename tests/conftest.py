@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def demonstration() -> Path:
             f"the demonstration's data are not at {path} (they cannot be shipped; SEEDBED_DEMONSTRATION=FOLDER)"
         )
     return path
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """This process connected to a Ray cluster of two cores, for the tests of a module."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedbed[ray]'")
+    quiet = {"configure_logging": False, "logging_level": "error", "log_to_driver": False}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, **quiet)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture
