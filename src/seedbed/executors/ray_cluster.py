@@ -8,6 +8,8 @@ import os
 import pickle
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +24,8 @@ from seedbed.seeds import Assignment
 from seedbed.tasks import Task
 
 CLIENT = "ray://"
-ANSWER_SECONDS = 5.0  # that an address may take to answer
+ANSWER_SECONDS = 5.0  # that an address may take to be reached
+RAY_SECONDS = 8.0  # that what is reached may take to answer as Ray does
 LOOK_SECONDS = 1.0  # between looks at what the cluster has; nodes come and go
 AHEAD = 2  # blocks under way for each that the cluster can compute at a time: none waits for the next one to be sent
 
@@ -181,9 +184,12 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 def _connect(ray: Any, address: str | None) -> None:
     settings: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "error"}
-    address = address or os.environ.get("RAY_ADDRESS") or _running_here()
+    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    if address in ("auto", "local"):  # words that RAY_ADDRESS may hold, too
+        address = _running_here() if address == "auto" else None
     if address is not None:
-        _check_answer(address)
+        _check_reached(address)
+        _check_is_ray(address)
         settings["address"] = address
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -206,24 +212,55 @@ def _running_here() -> str | None:
     try:
         address: str | None = canonicalize_bootstrap_address("auto")
         if address is not None:
-            _check_answer(address)
+            _check_reached(address)
     except (ConnectionError, WorkerError):  # there is none; or its traces are left, and it has gone
         return None
     return address
 
 
-def _check_answer(address: str) -> None:
-    """Raise a WorkerError where nothing answers there: Ray itself would try for a minute."""
-    if address in ("auto", "local"):  # words that RAY_ADDRESS may hold
-        return
+def _check_reached(address: str) -> None:
+    """Raise a WorkerError where nothing listens there: Ray itself would try for a minute."""
     host, port = split_address(address)
     try:
         socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()
     except OSError as error:
-        raise WorkerError(
-            f"no Ray cluster answers at {host}:{port} ({error}). Is it running (ray status, there), is its port open, "
-            f"and is the address right?"
-        ) from None
+        raise _no_answer(address, str(error)) from None
+
+
+def _no_answer(address: str, reason: str) -> WorkerError:
+    return WorkerError(
+        f"no Ray cluster answers at {address} ({reason}). Is it running (ray status, there), is its port open, and is "
+        f"the address right?"
+    )
+
+
+# Asks for the cluster's identity. Ray's own attempts cannot be ended in this process, and take minutes.
+_ASK = """
+import sys
+from ray._raylet import GcsClient
+print("asking", flush=True)
+GcsClient(address=sys.argv[1])
+"""
+
+
+def _check_is_ray(address: str) -> None:
+    """Raise a WorkerError where what listens there does not answer as a Ray cluster does."""
+    if address.startswith(CLIENT):
+        return  # Ray's client ends its attempts itself
+    asking = subprocess.Popen(
+        [sys.executable, "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    with asking:
+        try:
+            assert asking.stdout is not None
+            if not asking.stdout.readline():
+                return  # another version of Ray, which cannot be asked so
+            if asking.wait(RAY_SECONDS) != 0:
+                raise _no_answer(address, "something else does")
+        except subprocess.TimeoutExpired:
+            raise _no_answer(address, f"nothing came for {RAY_SECONDS:.0f} s") from None
+        finally:
+            asking.kill()
 
 
 def split_address(address: str) -> tuple[str, int]:
