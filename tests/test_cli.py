@@ -328,7 +328,7 @@ def test_two_parameters_run_until_it_is_plain_which_is_better(seedbed) -> None:
         ("run train.py:own -n 2 -p lr=1 -p lr=2", "parameter lr is given twice"),
         ("run train.py:own -n 2 -p epochs=0", "epochs must be a whole number of at least 1, got 0"),
         ("run train.py:own", "which seeds?"),
-        ("run", "Missing argument 'TARGET'"),
+        ("run", "what is to be run"),
         (
             "run train.py:own people -n 2",
             "run takes one TARGET, or two with --until-decided; got train.py:own and people",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import psutil
 import pytest
 import torch
@@ -249,3 +251,23 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
 
 def test_rows_are_what_they_seem() -> None:
     assert len(rows()) % TRAININGS["sgd"].batch_size != 0  # so that a last, smaller batch is served everywhere here
+
+
+class HasClasses(nn.Linear):
+    """Its code says `torch` and `classes`, as if it used the module torch.classes."""
+
+    def __init__(self) -> None:
+        super().__init__(5, 3)
+        self.classes = torch.arange(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + torch.zeros(len(self.classes))
+
+
+def test_a_module_of_its_own_class_does_not_hinder_sending() -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        found, _ = computed("one-process", task(replace(TRAININGS["sgd"], model=HasClasses).experiment()), 1)
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert [result.status for result in found.values()] == [Status.DONE]

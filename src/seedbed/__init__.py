@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from seedbed.executors.places import Slurm
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
+    from seedbed.programs import Program
     from seedbed.runner import run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
     from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.store import load, studies
     from seedbed.study import Study
+    from seedbed.trials import Recorder, Trial, trial
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
@@ -33,6 +35,8 @@ _HOMES = {
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
     "Metric": "seedbed.metrics",
+    "Program": "seedbed.programs",
+    "Recorder": "seedbed.trials",
     "SeedbedError": "seedbed.errors",
     "Slurm": "seedbed.executors.places",
     "Stein": "seedbed.stopping",
@@ -50,6 +54,8 @@ _HOMES = {
     "run_until": "seedbed.runner",
     "run_until_decided": "seedbed.runner",
     "studies": "seedbed.store",
+    "Trial": "seedbed.trials",
+    "trial": "seedbed.trials",
 }
 
 __all__ = [
@@ -61,11 +67,14 @@ __all__ = [
     "IdentityError",
     "InputError",
     "Metric",
+    "Program",
+    "Recorder",
     "SeedbedError",
     "Slurm",
     "Stein",
     "StoreError",
     "Study",
+    "Trial",
     "WorkerError",
     "compare",
     "compare_many",
@@ -79,6 +88,7 @@ __all__ = [
     "run_until",
     "run_until_decided",
     "studies",
+    "trial",
 ]
 
 

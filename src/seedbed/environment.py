@@ -83,6 +83,35 @@ def capture(engine: Mapping[str, Any] | None = None) -> Environment:
     )
 
 
+def of_packages(packages: Mapping[str, str]) -> Environment:
+    """The environment of runs whose code is the user's own: this machine, and what the code stands on.
+
+    Args:
+        packages: name to version, of the interpreter (``python``) and what it imports.
+    """
+    import psutil
+
+    import seedbed
+
+    return Environment(
+        identity={
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            **packages,
+            **{name: os.environ[name] for name in LIBRARY_VARIABLES if name in os.environ},
+        },
+        details={
+            "seedbed": seedbed.__version__,
+            "platform": platform.platform(),
+            "host": platform.node(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "executable": sys.executable,
+        },
+    )
+
+
 def of_imported(source: str | None) -> Environment:
     """What stands for the environment of runs that were made elsewhere: where their scores were read, and no more."""
     import seedbed

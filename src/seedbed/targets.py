@@ -24,13 +24,15 @@ from seedbed.blame import blamed
 from seedbed.errors import InputError
 from seedbed.experiments import Experiment, Recipe
 from seedbed.gallery import EXPERIMENTS
+from seedbed.trials import Trial
+from seedbed.trials.definition import RECORDER
 
 _OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")  # a comma that parts two parameters
 _PLACES: list[str] = []  # modules of the user's that are being loaded, the last innermost
 
 
-def find(target: str) -> Callable[..., Experiment]:
-    """The experiment function that a target names.
+def find(target: str) -> Callable[..., Any]:
+    """The experiment function or trial that a target names.
 
     Raises:
         InputError: there is none; near names are told.
@@ -58,13 +60,15 @@ def find(target: str) -> Callable[..., Experiment]:
             f"{place} has no {name!r}" + (f": did you mean {' or '.join(map(repr, near))}?" if near else "")
         )
     if not callable(factory):
-        raise InputError(f"{target} must be a function that returns a seedbed.Experiment, got {factory!r:.80}")
-    found: Callable[..., Experiment] = factory
+        raise InputError(
+            f"{target} must be a function that returns a seedbed.Experiment, or a trial; got {factory!r:.80}"
+        )
+    found: Callable[..., Any] = factory
     return found
 
 
-def build(target: str, parameters: Mapping[str, str]) -> Experiment:
-    """The experiment that a target names, with parameters given as text and converted by its annotations.
+def build(target: str, parameters: Mapping[str, str]) -> Experiment | Trial:
+    """The experiment or trial that a target names, with parameters given as text and converted by its annotations.
 
     Args:
         target: with the parameters that are its own in brackets, or without.
@@ -79,25 +83,28 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment:
         raise InputError(f"parameter {min(twice)} is given twice: in the brackets of the target, and beside it")
     parameters = {**own, **parameters}
     decorated = find(target)
-    factory = inspect.unwrap(decorated)
+    factory = decorated.function if isinstance(decorated, Trial) else inspect.unwrap(decorated)
     signature = inspect.signature(factory)
     try:
         hints = typing.get_type_hints(factory)
     except (NameError, AttributeError):  # an annotation that only a type checker can read; defaults tell the types
         hints = {}
     arguments: dict[str, Any] = {}
+    given_by_seedbed = (*decorated.seeds, RECORDER) if isinstance(decorated, Trial) else ()
+    known = [name for name in signature.parameters if name not in given_by_seedbed]
     for name, text in parameters.items():
-        if name not in signature.parameters:
-            near = difflib.get_close_matches(name, signature.parameters, 1)
-            known = ", ".join(signature.parameters) or "none"
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
             raise InputError(
                 f"{target} has no parameter {name!r}"
                 + (f": did you mean {near[0]!r}? " if near else ". ")
-                + f"Its parameters are: {known}"
+                + f"Its parameters are: {', '.join(known) or 'none'}"
             )
         default = signature.parameters[name].default
         guessed = str if default is None or default is inspect.Parameter.empty else type(default)
         arguments[name] = convert(name, text, hints.get(name, guessed))
+    if isinstance(decorated, Trial):
+        return decorated.with_parameters(**arguments)
     try:
         signature.bind(**arguments)
     except TypeError as error:

@@ -28,6 +28,7 @@ class _Lazy(click.Group):
         "decompose": ("seedbed.cli.decompose", "Take the spread apart: initial weights, order, noise, test set."),
         "plan": ("seedbed.cli.plan", "Tell how many seeds a difference or a width takes."),
         "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
+        "logs": ("seedbed.cli.logs", "Print what one run of a trial or program printed."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
         "delete": ("seedbed.cli.read", "Delete a study with all its runs."),
     }
@@ -74,8 +75,10 @@ def command(debug: bool) -> None:
 
 def main() -> None:
     """Run the command and end the process with its exit status."""
-    debug = "--debug" in sys.argv[1:]
-    arguments = [a for a in sys.argv[1:] if a != "--debug"]  # allowed anywhere on the line
+    arguments = sys.argv[1:]
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments  # the rest is another program's
+    debug = "--debug" in own
+    arguments = [a for a in own if a != "--debug"] + arguments[len(own) :]  # allowed anywhere on the line
     try:
         status = command.main(arguments, prog_name="seedbed", standalone_mode=False)
     except click.ClickException as error:

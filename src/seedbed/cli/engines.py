@@ -8,6 +8,7 @@ import click
 
 from seedbed.cli import DONE
 from seedbed.cli.run import parse_parameters
+from seedbed.errors import InputError
 
 
 @click.command()
@@ -22,8 +23,11 @@ def engines(target: str, params: tuple[str, ...], as_json: bool) -> int:
     from seedbed import engines as known
     from seedbed import targets
     from seedbed.building import make_data
+    from seedbed.experiments import Experiment
 
     experiment = targets.build(target, parse_parameters(params))
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"{target} is a trial: it computes by itself, and no engine runs it")
     data = make_data(experiment, 0)
     reasons = {name: known.make(name).refusal(experiment, data) for name in known.ENGINES}
     taken = next(name for name, reason in reasons.items() if reason is None)

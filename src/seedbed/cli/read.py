@@ -84,7 +84,7 @@ def show(
 
     whole = load_study(study, store, seeds, split)
     loaded = of_one_kind(whole, roles=roles)
-    score = loaded.check_score(metric)
+    score = loaded.check_score(metric) if loaded.scores or metric else ""  # a program may only have failed so far
     summaries = text.summaries_of(loaded, None if metric is None else [score])
     if as_json:
         rules = [text.json_value(each.as_json()) for each in stoppings(study, store)]

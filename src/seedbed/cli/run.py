@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, places, until
+from seedbed.cli import DONE, NO, places, program, until
 from seedbed.errors import InputError
 
 
@@ -29,8 +29,8 @@ class _Stride(click.ParamType[int]):
 LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 
 
-@click.command()
-@click.argument("target", metavar="TARGET", nargs=-1, required=True)
+@click.command(cls=program.RunCommand)
+@click.argument("target", metavar="TARGET | -- COMMAND", nargs=-1)
 @click.option("-s", "--seeds", help="Plain seeds: 7, 0:1000 (1000 not included), 0:100:10, or these joined by commas.")
 @click.option("-n", "--number", type=int, help="The seeds 0 to NUMBER - 1.")
 @click.option("--init", help="Seeds of the initial weights, for a crossed design.")
@@ -38,6 +38,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--noise", help="Seeds of all that is drawn in training.")
 @click.option("--split", help="Seeds of the split into training and test rows.")
 @until.options
+@program.options
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
 @click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
@@ -73,18 +74,37 @@ def run(
 ) -> int:
     """Train an experiment under many seeds and keep every run.
 
-    TARGET is a ready experiment (people, digits), file.py:name or package.module:name; parameters may follow in
-    brackets, as in 'people[lr=0.02]'. Runs that are stored already are not computed again: the same command goes on
-    where it stopped.
+    TARGET is a ready experiment (people, digits), file.py:name or package.module:name of an experiment or trial;
+    parameters may follow in brackets, as in 'people[lr=0.02]'. Or COMMAND is any program, in which {seed} (or {init},
+    {order}, {noise}, {split}) stands for the seed: its last line of JSON, or --metric NAME=REGEX, is the result. Runs
+    that are stored already are not computed again: the same command goes on where it stopped.
     """
     from seedbed.seeds import Assignment
 
-    asked = until.take(options)
     options |= places.take(options)
+    metrics = options.pop("metric")
+    own = program.take(options).program(metrics)
+    asked = until.take({**options, "metric": None if own is not None else _one(metrics)})
+    for name in until.NAMES:
+        options.pop(name, None)
+    if own is not None and target:
+        raise InputError(f"give either a TARGET or a command behind --; got {target[0]} as well")
+    if own is None and not target:
+        raise InputError("what is to be run? Give an experiment, such as people, or a program: ... -- COMMAND")
     roles = {"-s": seeds, "-n": number, "--init": init, "--order": order, "--noise": noise, "--split": split}
-    if asked.check(target, roles):
+    if own is not None and params:
+        raise InputError("-p is of experiments and trials: write a program's parameters into its command")
+    if asked.check(target if own is None else ("--",), roles):
         shown = until.Shown(lines, LINES_SHOWN, as_json, quiet)
-        return until.run(target, parse_parameters(params), asked, shown, not no_verify, not no_examples, options)
+        return until.run(
+            target if own is None else (own,),
+            parse_parameters(params),
+            asked,
+            shown,
+            not no_verify,
+            not no_examples,
+            options,
+        )
     assignments: tuple[Assignment, ...] = _assignments(seeds, number, init, order, noise, split)
     parameters = parse_parameters(params)
 
@@ -101,7 +121,7 @@ def run(
         redirect_stdout(sys.stderr),  # what the experiment's own code prints is no result
     ):
         warnings.showwarning = lambda message, *_args, **_kwargs: watcher.said(f"warning: {message}")
-        experiment = targets.build(target[0], parameters)
+        experiment = targets.build(target[0], parameters) if own is None else own
         if any(not each.is_plain for each in assignments) and not quiet:
             watcher.said(_roles_line(init, order, noise, split))
         study = runner.run(experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options)
@@ -121,6 +141,8 @@ def run(
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if own is not None and own.force_seed and not quiet and (text_of_it := program.intercepted(study)):
+        errors.print(text_of_it, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     failed = [each for each in study.runs if each.status is Status.FAILED]
     if failed:
         first = failed[0]
@@ -131,6 +153,12 @@ def run(
             soft_wrap=True,
         )
     return NO if failed else DONE
+
+
+def _one(metrics: tuple[str, ...]) -> str | None:
+    if len(metrics) > 1:
+        raise InputError("--metric is given once, but for a program, which may report several")
+    return metrics[0] if metrics else None
 
 
 def _assignments(

@@ -17,9 +17,11 @@ from seedbed.errors import InputError
 
 if TYPE_CHECKING:
     from seedbed.experiments import Experiment
+    from seedbed.programs import Program
     from seedbed.stopped import Stopped
     from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.study import Study
+    from seedbed.trials import Trial
 
 SHARES = ("accuracy", "binary_accuracy")  # metrics that lie between 0 and 1 by definition, whatever the runs
 
@@ -34,7 +36,9 @@ def options(command: Callable[..., int]) -> Callable[..., int]:
                          help="The rule of --until: fixed width (the default), or Stein's two stages."),
             click.option("--until-decided", is_flag=True,
                          help="Two TARGETs, seeds 0, 1, ... until it is plain which is better."),
-            click.option("--metric", help="The score of --until-decided; the primary one where not given."),
+            click.option("--metric", multiple=True, metavar="SCORE | NAME=REGEX",
+                         help="The score of --until-decided (the primary one where not given); or, of a program, a "
+                              "metric and where it stands in what is printed: 'accuracy=acc = ([0-9.]+)'."),
             click.option("--bounds", metavar="LOW,HIGH",
                          help="Between which scores lie by definition, for --until-decided; 0,1 of an accuracy."),
             click.option("--assume", type=click.Choice(["normal"]),
@@ -98,7 +102,7 @@ class Asked:
             raise InputError(f"{rule} takes the seeds 0, 1, ... as far as it needs them: leave {given[0]} out")
         return rule is not None
 
-    def rule(self, experiment: Experiment) -> FixedWidth | Stein | Decided:
+    def rule(self, experiment: Experiment | Trial | Program) -> FixedWidth | Stein | Decided:
         """The rule that is asked for.
 
         Args:
@@ -116,11 +120,20 @@ class Asked:
         return Decided(score, bounds, self.assume, confidence)
 
 
-def _primary(experiment: Experiment) -> str:
+def _primary(experiment: Experiment | Trial | Program) -> str:
+    from seedbed.experiments import Experiment
+
+    if not isinstance(experiment, Experiment):
+        if experiment.primary is None:
+            raise InputError(f"which score of {experiment.study_name}? Give --metric SCORE")
+        return experiment.primary
     from seedbed.building import make_data
     from seedbed.experiments import primary_score
 
     return primary_score(experiment, make_data(experiment, 0))
+
+
+NAMES = tuple(each.name for each in fields(Asked))
 
 
 @dataclass(frozen=True)
@@ -134,7 +147,7 @@ class Shown:
 
 
 def run(
-    targets: Sequence[str],
+    targets: Sequence[str | Program],
     parameters: Mapping[str, str],
     asked: Asked,
     shown: Shown,
@@ -162,7 +175,7 @@ def run(
         redirect_stdout(sys.stderr),  # what the experiment's own code prints is no result
     ):
         warnings.showwarning = lambda message, *_args, **_kwargs: watcher.said(f"warning: {message}")
-        experiments = [found.build(target, parameters) for target in targets]
+        experiments = [found.build(target, parameters) if isinstance(target, str) else target for target in targets]
         rule = asked.rule(experiments[0])
         most = runner.MOST if asked.most is None else asked.most
         options |= {"watcher": watcher, "verify": False, "examples": examples, "most": most}

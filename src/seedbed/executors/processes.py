@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import cloudpickle
-
 from seedbed.errors import WorkerError
 from seedbed.executors.lines import Told
 from seedbed.executors.protocol import Finished, Output
+from seedbed.executors.sending import dumps
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import Task
@@ -58,7 +57,7 @@ class _Pool:
         self._threads = task.threads
         self._opening = {
             "path": list(sys.path),
-            "task": cloudpickle.dumps(task),
+            "task": dumps(task),
         }
         self._workers: list[_Worker] = []
         self._again: deque[list[Assignment]] = deque()

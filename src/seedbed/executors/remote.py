@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from seedbed.environment import LIBRARY_VARIABLES, Environment
 from seedbed.errors import IdentityError, SeedbedError, WorkerError
 from seedbed.executors.lines import Told
 from seedbed.executors.processes import IN_WORKER, THREAD_VARIABLES, TRIES
 from seedbed.executors.protocol import Finished, Output
+from seedbed.executors.sending import dumps
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import Located, Task, Trainer
@@ -71,7 +70,7 @@ class PackedTask:
     @staticmethod
     def of(task: Task) -> PackedTask:
         """The task as it is sent."""
-        content = cloudpickle.dumps(task)
+        content = dumps(task)
         return PackedTask(hashlib.blake2b(content, digest_size=16).hexdigest(), content)
 
 

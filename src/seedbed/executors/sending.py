@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
+import io
+import sys
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -59,6 +62,24 @@ def _as_sent(part: Any) -> Any:
     return dict(part) if isinstance(part, Mapping | MappingProxyType) else part
 
 
+def dumps(thing: Any) -> bytes:
+    """``thing`` for another process: what a script or notebook defines goes along by value."""
+    content = io.BytesIO()
+    _Pickler(content).dump(thing)
+    return content.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def reducer_override(self, thing: Any) -> Any:
+        # A function that says `torch` and `self.classes` seems to cloudpickle to use the module torch.classes, which is
+        # of a class of its own and refuses to be pickled: as any module, it can be imported where it arrives.
+        if isinstance(thing, ModuleType) and type(thing) is not ModuleType:
+            name = thing.__name__
+            if sys.modules.get(name) is thing:
+                return importlib.import_module, (name,)
+        return super().reducer_override(thing)
+
+
 class _Nowhere:
     """A file that keeps nothing."""
 
@@ -68,7 +89,7 @@ class _Nowhere:
 
 def _refusal(thing: Any) -> str | None:
     try:
-        cloudpickle.Pickler(_Nowhere()).dump(thing)
+        _Pickler(_Nowhere()).dump(thing)
     except Exception as error:  # whatever the thing's own code raises
         return f"{type(error).__name__}: {error}"
     return None

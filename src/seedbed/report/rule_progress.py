@@ -31,13 +31,13 @@ class RuleWatcher(ProgressWatcher):
 
     def begun(self, study: Study, pending: int) -> None:
         """Count what is stored; of the last study, say what begins."""
-        self._engines.append(study.identity.engine)
+        self._engines.append(text.computed_by(study.identity))
         self._stored += len(study)
         if self._quiet or self._asked is None or len(self._engines) < len(self._asked.studies):
             return
         names, engines = " and ".join(self._asked.studies), " and ".join(dict.fromkeys(self._engines))
         stored = f"; {text.counted(self._stored, 'run')} stored already" if self._stored else ""
-        line = f"{names}: runs by the {engines} engine until {stopping.wish(self._asked)}{stored}"
+        line = f"{names}: runs {engines} until {stopping.wish(self._asked)}{stored}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
         if self._console.is_terminal:
             self._bar = Progress(

@@ -135,7 +135,7 @@ class ProgressWatcher:
         if self._quiet or not pending:
             return
         stored = f", {len(study)} stored already" if len(study) else ""
-        self._print(f"{study.name}: {text.counted(pending, 'run')} by the {study.identity.engine} engine{stored}")
+        self._print(f"{study.name}: {text.counted(pending, 'run')} {text.computed_by(study.identity)}{stored}")
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -172,6 +172,8 @@ class ProgressWatcher:
             self._bar = None
 
     def _count_in(self, status: Status, scores: Any) -> None:
+        if not self._primary and scores:
+            self._primary = next(iter(scores))  # of a study whose first run this is
         if status is Status.DONE and math.isfinite(scores[self._primary]):
             self._sum += scores[self._primary]
             self._count += 1

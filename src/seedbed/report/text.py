@@ -14,7 +14,7 @@ from seedbed.report import wording
 from seedbed.report.rounding import has_width, plain, with_interval
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
-from seedbed.study import StoredRun, Study
+from seedbed.study import StoredRun, Study, StudyIdentity
 
 SEEDS_SHOWN = 3  # of runs that share the least or greatest value
 
@@ -152,10 +152,23 @@ def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | N
     intervals = [f"Intervals of means are {method}; they say nothing of other data."] if some else []
     return [
         "; ".join(ended) + ".",
+        *([f"ALL RUNS GAVE THE SAME RESULT: {text}"] if (text := sameness(study)) else []),
         *undefined,
         *(score_notes(study, score, summaries[score]) if score in summaries else ()),
         " ".join([f"Varied: {varied(study)}. Fixed: {fixed(study)}.", *intervals]),
     ]
+
+
+def sameness(study: Study) -> str:
+    """What is to be said where the runs of a trial or program differ in nothing though their seeds do; empty where they
+    differ."""
+    ended = [run for run in study.runs if run.status is not Status.FAILED]
+    if not study.identity.told_by_runs or len(ended) < 2 or len({tuple(run.scores.items()) for run in ended}) > 1:
+        return ""
+    return (
+        f"{len(ended)} runs with different seeds do not differ in any score. Does the {study.identity.engine} use the "
+        f"seed that it is given?"
+    )
 
 
 def score_notes(study: Study, score: str, summary: Summary) -> list[str]:
@@ -175,7 +188,8 @@ def varied(study: Study) -> str:
     if not study.seeds_known:
         return "the run (seeds are not known)"
     if all(each.is_plain for each in assignments):
-        text = "the seed" + ("" if study.identity.imported else " of initial weights, order and noise together")
+        own = study.identity.imported or study.identity.told_by_runs  # what it decides there is not known here
+        text = "the seed" + ("" if own else " of initial weights, order and noise together")
         splits = {each.split for each in assignments}
         return text + (f", and the split ({len(splits)} splits)" if len(splits) > 1 else "")
     parts = []
@@ -189,7 +203,9 @@ def fixed(study: Study) -> str:
     """What all runs have in common."""
     if study.identity.imported:
         return "whatever the imported runs had in common (not known here)"
-    return f"data, hyperparameters, threads a run ({study.identity.threads})"
+    told = study.identity.told_by_runs
+    what = f"all else in the {study.identity.engine}" if told else "data, hyperparameters"
+    return f"{what}, threads a run ({study.identity.threads})"
 
 
 def origin(study: Study) -> str:
@@ -198,7 +214,13 @@ def origin(study: Study) -> str:
         return "imported from " + ", ".join(
             sorted({str(study.environments[run.environment].identity["imported_from"]) for run in study.runs})
         )
-    return f"by the {study.identity.engine} engine on {study.identity.device}"
+    where = "" if study.identity.told_by_runs else f" on {study.identity.device}"
+    return computed_by(study.identity) + where
+
+
+def computed_by(identity: StudyIdentity) -> str:
+    """``by the lanes engine``, ``of a trial``, ``of a program``."""
+    return f"of a {identity.engine}" if identity.told_by_runs else f"by the {identity.engine} engine"
 
 
 def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:

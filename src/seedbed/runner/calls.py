@@ -4,14 +4,12 @@ asks for."""
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Protocol, Unpack
 
-import torch
-
-from seedbed import verification
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
@@ -20,7 +18,7 @@ from seedbed.experiments import Experiment
 from seedbed.runner.following import Following
 from seedbed.runner.options import KeepWeights, Options, RunOptions
 from seedbed.runner.plan import Plan
-from seedbed.runner.preparing import check_caller, check_watcher, prepare
+from seedbed.runner.preparing import Subject, check_caller, check_watcher, prepare
 from seedbed.runner.session import Session, Silent, Watcher
 from seedbed.seeds import Assignment, SeedsLike, as_assignments, check_seed
 from seedbed.stats.checks import count
@@ -54,7 +52,7 @@ class _Still(Silent):
 
 
 def run(
-    experiment: Experiment,
+    experiment: Subject,
     seeds: SeedsLike,
     *,
     split: int = 0,
@@ -68,19 +66,20 @@ def run(
     examples: bool = True,
     mixed: bool = False,
     verify: bool = True,
+    retries: int = 0,
     on: str | None = None,
     cpus_per_task: int | None = None,
     gpus_per_task: int | None = None,
     slurm: Slurm | None = None,
     watcher: Watcher | None = None,
 ) -> Study:
-    """Train an experiment under many seeds and return the study of these runs, in the order of the seeds.
+    """Run an experiment, trial or program under many seeds and return the study of these runs, in their order.
 
     Runs that are stored already are not computed again; each new one (of lanes: each block) is committed as it
     finishes, so an interrupted call goes on where it stopped when it is made again.
 
     Args:
-        experiment: what to train.
+        experiment: what to run: an Experiment, a function decorated with ``seedbed.trial``, or a ``Program``.
         seeds: ``range(1000)``, a list, text such as ``"0:10,3407"``, assignments, or a ``grid``.
         split: the split seed of plain seeds.
         engine: ``auto`` or an engine's name.
@@ -96,6 +95,7 @@ def run(
         mixed: add runs of another environment to the study, marked.
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
+        retries: how often a run of a trial or program that failed is tried again.
         on: a cluster that computes instead of this machine's processes. ``ray``: the Ray cluster that this process is
             connected to, that RAY_ADDRESS names or that runs on this machine, or one that is started for this call;
             ``ray:host:port`` or ``ray://host:port`` (its client server): the one there. ``slurm``: jobs of Slurm.
@@ -123,6 +123,7 @@ def run(
         examples=examples,
         mixed=mixed,
         verify=verify,
+        retries=retries,
         on=on,
         cpus_per_task=cpus_per_task,
         gpus_per_task=gpus_per_task,
@@ -140,7 +141,7 @@ def run(
 
 
 def run_until(
-    experiment: Experiment,
+    experiment: Subject,
     rule: FixedWidth | Stein | str,
     *,
     start: int = 0,
@@ -180,8 +181,8 @@ def run_until(
 
 
 def run_until_decided(
-    a: Experiment,
-    b: Experiment,
+    a: Subject,
+    b: Subject,
     rule: Decided,
     *,
     start: int = 0,
@@ -212,7 +213,7 @@ def run_until_decided(
 
 
 def _run_until(
-    experiments: Sequence[Experiment],
+    experiments: Sequence[Subject],
     rule: FixedWidth | Stein | Decided,
     start: int,
     split: int,
@@ -229,7 +230,7 @@ def _run_until(
         raise InputError(f"most must be at least the {rule.least} runs that the rule takes, got {most}")
     check_seed(start + most - 1, "start + most - 1")
     assignments = tuple(Assignment.plain(start + place, split) for place in range(most))
-    plans = [prepare(experiment, assignments, options) for experiment in experiments]
+    plans = [_with_scores(experiment, assignments, options, watcher) for experiment in experiments]
     rule = replace(rule, score=_score(rule.score, plans))
     asked = Stopped(rule, tuple(plan.identity.name for plan in plans), start, split)
     following = Following(rule, assignments)
@@ -258,6 +259,20 @@ def _run_until(
         for experiment, study in zip(experiments, studies, strict=True):
             check(experiment, study, options.store, watcher)
     return studies, stopped
+
+
+def _with_scores(experiment: Subject, assignments: tuple[Assignment, ...], options: Options, watcher: Watcher) -> Plan:
+    """The plan, with the scores that there are: where runs tell them and none has, the first one is computed for it."""
+    plan = prepare(experiment, assignments, options)
+    if plan.identity.told_by_runs and not plan.identity.larger_is_better:
+        first = replace(plan, assignments=assignments[:1])
+        with closing(_opened(first, options, watcher)) as writer:
+            Session(first, writer, options.store, Silent(), options.workers).compute()
+        plan = prepare(experiment, assignments, options)
+        if not plan.identity.larger_is_better:
+            error = load(plan.identity.name, options.store).run(assignments[0]).error or "no reason given"
+            raise InputError(f"the first run, seed {assignments[0]}, failed, so that no score is known: {error}")
+    return plan
 
 
 def _score(asked: str, plans: Sequence[Plan]) -> str:
@@ -308,6 +323,10 @@ def _follow(sessions: Sequence[Session], following: Following, watcher: LookingW
 
 @contextmanager
 def _torch_threads(threads: int) -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    if torch is None:  # runs that do without
+        yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -334,9 +353,13 @@ def _opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
     return writer
 
 
-def check(experiment: Experiment, study: Study, store: str | os.PathLike[str], watcher: Watcher) -> Verification | None:
+def check(experiment: Subject, study: Study, store: str | os.PathLike[str], watcher: Watcher) -> Verification | None:
     """Hold a fast engine's runs to the reference engine's, where that has not been done in this environment; a gap that
     rounding does not explain is told to the watcher."""
+    if not isinstance(experiment, Experiment):
+        return None
+    from seedbed import verification  # brings torch
+
     with blamed(f"{experiment.name} cannot be verified"):
         found = verification.ensure(experiment, study, store, watcher.said)
     if found is not None and found.warning is not None:

@@ -27,6 +27,7 @@ class RunOptions(TypedDict, total=False):
     examples: bool
     mixed: bool
     verify: bool
+    retries: int
     on: str | None
     cpus_per_task: int | None
     gpus_per_task: int | None
@@ -51,6 +52,7 @@ class Options:
     examples: bool = True
     mixed: bool = False
     verify: bool = True
+    retries: int = 0
     on: str | None = None
     cpus_per_task: int | None = None
     gpus_per_task: int | None = None
@@ -63,7 +65,7 @@ class Options:
         name: Any = self.name
         if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
             raise InputError(f"a study's name must be printable and not empty, got {name!r}")
-        for what, least in (("workers", 0), ("threads", 1)):
+        for what, least in (("workers", 0), ("threads", 1), ("retries", 0)):
             value = getattr(self, what)
             if value is None and what == "workers":
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
@@ -149,8 +149,7 @@ class Session:
                 if isinstance(item, Output):
                     self._watcher.said(item.text)
                     continue
-                self._keep(item)
-                for result in item:
+                for result in self._keep(item):
                     part = open_blocks.pop(result.assignment)
                     part.discard(result.assignment)
                     if work is not None:
@@ -164,7 +163,8 @@ class Session:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         in_threads = self._plan.in_threads
-        workers = self._workers or (cores + SPARE_THREADS if in_threads else cores // self._plan.identity.threads)
+        spare = SPARE_THREADS if in_threads and not self._plan.identity.told_by_runs else 0
+        workers = self._workers or cores // self._plan.identity.threads + spare
         workers = min(blocks, max(1, workers // self._beside))
         return ThreadExecutor(workers) if in_threads else ProcessExecutor(workers)
 
@@ -190,12 +190,17 @@ class Session:
                 open_blocks |= dict.fromkeys(remaining, left)
                 yield remaining
 
-    def _keep(self, results: Finished) -> None:
+    def _keep(self, results: Finished) -> Finished:
+        """Store what is finished, and tell it; the results as they are stored."""
+        results, new = self._writer.settle(results)
+        if new:
+            self._watcher.said(_directions(new))
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
         self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
         for result in results:
             self._watcher.finished(result)
+        return results
 
     def _leads_now(self, result: RunResult) -> bool:
         primary = self._plan.identity.primary
@@ -230,3 +235,13 @@ class Session:
             repeated.add(leader.assignment)
             for _ in self.steps([leader.assignment]):  # stored before weights were asked for, or by another
                 pass
+
+
+def _directions(larger_is_better: Mapping[str, bool]) -> str:
+    """What is said when the first run of a study has told which scores there are."""
+    larger = [name for name, better in larger_is_better.items() if better]
+    smaller = [name for name in larger_is_better if name not in larger]
+    parts = [
+        f"{way} is better: {', '.join(names)}" for way, names in (("larger", larger), ("smaller", smaller)) if names
+    ]
+    return f"scores, of which {'; '.join(parts)} (where it was not said: guessed from the name)"

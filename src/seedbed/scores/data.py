@@ -99,6 +99,10 @@ class NothingKept:
         """An InputError that says so."""
         _nothing(study, "examples")
 
+    def output(self, study: str, key: str) -> str | None:
+        """An InputError that says so."""
+        _nothing(study, "output of its runs")
+
 
 def _nothing(study: str, what: str) -> NoReturn:
     raise InputError(f"{study} has no {what}: its scores were imported, and hold nothing else of their runs")

@@ -1,7 +1,7 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
 from seedbed.store.importing import add_scores
-from seedbed.store.reading import StudyLine, load, stored_engine, studies
+from seedbed.store.reading import StudyLine, load, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import recall, remember
 from seedbed.store.writing import StudyWriter, Wanted, delete
@@ -21,5 +21,6 @@ __all__ = [
     "remember",
     "stoppings",
     "stored_engine",
+    "stored_identity",
     "studies",
 ]

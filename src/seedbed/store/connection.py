@@ -164,6 +164,11 @@ def _check_schema(engine: Engine, text: str, create: bool) -> None:
         )
 
 
+def has_table(engine: Engine, table: sa.Table) -> bool:
+    """Whether a store that is read has a table that came later."""
+    return sa.inspect(engine).has_table(table.name)
+
+
 def add_missing_tables(connection: Connection) -> None:
     """Make the tables that came after this store; within a transaction that writes."""
     schema.metadata.create_all(connection, tables=ADDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from seedbed.environment import Environment
 from seedbed.errors import IdentityError
 from seedbed.fingerprint import Fingerprint
-from seedbed.records import SplitData
+from seedbed.records import EvaluationSet, SplitData
 from seedbed.scores import IMPORTED
 from seedbed.store import schema
 from seedbed.store.connection import insert_ignore
@@ -106,11 +106,13 @@ def _agree(
         warnings.append(_check_environment(connection, stored, environment, mixed))
     for split, data in splits.items():
         _register_split(connection, stored, split, data)
-    connection.execute(  # what is shown of a study, and no part of its identity
-        sa.update(schema.studies)
-        .where(schema.studies.c.id == stored.id)
-        .values(primary_score=identity.primary, result_line=identity.result_line)
-    )
+    told: dict[str, Any] = {"result_line": identity.result_line}  # what is no part of a study's identity
+    if identity.primary:  # otherwise its runs tell
+        told["primary_score"] = identity.primary
+    if identity.told_by_runs:  # a direction that was guessed may be said now
+        directions = {**dict(stored.larger_is_better), **identity.larger_is_better}
+        told["larger_is_better"] = [[name, directions[name]] for name, _ in stored.larger_is_better]
+    connection.execute(sa.update(schema.studies).where(schema.studies.c.id == stored.id).values(**told))
     return OpenStudy(stored.id, stored.marker, is_mixed, tuple(warnings))
 
 
@@ -157,9 +159,14 @@ def _register_split(connection: Connection, study: Any, split: int, data: SplitD
             + ". Either the data are others: give the study a name of its own with --name. Or they are drawn "
             "anew each time, by a random_split or shuffle without a seed: give it one"
         )
-    sets = [
+    insert_ignore(connection, schema.evaluation_sets, evaluation_set_rows(study.id, split, data.sets))
+
+
+def evaluation_set_rows(study_id: int, split: int, sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
+    """Evaluation sets as they are stored."""
+    return [
         {
-            "study_id": study.id,
+            "study_id": study_id,
             "split": split,
             "name": each.name,
             "position": position,
@@ -170,9 +177,8 @@ def _register_split(connection: Connection, study: Any, split: int, data: SplitD
             "target_shape": list(each.targets.shape),
             "targets": np.ascontiguousarray(each.targets).tobytes(),
         }
-        for position, each in enumerate(data.sets)
+        for position, each in enumerate(sets)
     ]
-    insert_ignore(connection, schema.evaluation_sets, sets)
 
 
 def count_runs(connection: Connection, study_id: int) -> int:
@@ -212,7 +218,9 @@ def _study_row(identity: StudyIdentity, environment: Environment) -> dict[str, A
         "threads": identity.threads,
         "device": identity.device,
         "primary_score": identity.primary,
-        "larger_is_better": [[name, better] for name, better in identity.larger_is_better.items()],
+        "larger_is_better": []
+        if identity.told_by_runs
+        else [[name, better] for name, better in identity.larger_is_better.items()],
         "result_line": identity.result_line,
         "environment": environment.hash,
         "created": time.time(),

@@ -23,7 +23,7 @@ from seedbed.records import EvaluationSet, Status, unpack_classes
 from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
-from seedbed.store.connection import connect, explained
+from seedbed.store.connection import connect, explained, has_table
 from seedbed.study import StoredRun, Study, StudyIdentity
 
 
@@ -96,6 +96,18 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     identity = _identity(row)
     archive = NothingKept() if identity.imported else _StoreArchive(engine, os.fspath(store))
     return Study(identity, runs, environments, archive)
+
+
+def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity | None:
+    """The identity of a stored study; None where there is no such study, or no store."""
+    try:
+        engine = connect(store, create=False)
+    except StoreError:  # told when the store is opened to write
+        return None
+    with explained(os.fspath(store)), engine.connect() as connection:
+        row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
+    engine.dispose()
+    return None if row is None else _identity(row)
 
 
 def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
@@ -232,6 +244,14 @@ class _StoreArchive:
                 )
                 for row in connection.execute(query)
             )
+
+    def output(self, study: str, key: str) -> str | None:
+        if not has_table(self._engine, schema.outputs):
+            return None  # a store of before there were any
+        query = self._of(study, schema.outputs.c.text, table=schema.outputs).where(schema.runs.c.assignment == key)
+        with explained(self._where), self._engine.connect() as connection:
+            found: str | None = connection.scalar(query)
+            return found
 
     @staticmethod
     def _of(study: str, *columns: Any, table: sa.Table) -> sa.Select[Any]:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from seedbed.store.connection import (
 )
 from seedbed.store.keeping import KEYS_A_QUERY, Leader, keep_for_all, keep_leader
 from seedbed.store.opening import count_runs, delete_study, open_study
+from seedbed.store.telling import known_classes, settle
 from seedbed.study import StudyIdentity
 
 
@@ -65,7 +66,7 @@ class StudyWriter:
         *,
         mixed: bool = False,
     ) -> None:
-        self._where, self._name = os.fspath(location), identity.name
+        self._where, self._name, self._identity = os.fspath(location), identity.name, identity
         self._environment = environment.hash
         self._classes = {(split, each.name): each.classes for split, data in splits.items() for each in data.sets}
         self._engine = connect(location, create=True)
@@ -109,6 +110,16 @@ class StudyWriter:
                         found.add(key)
         return found
 
+    def settle(self, results: Sequence[RunResult]) -> tuple[list[RunResult], Mapping[str, bool]]:
+        """Results of runs that tell their scores themselves, held to those of their study (``telling.settle``)."""
+        if not self._identity.told_by_runs:
+            return list(results), {}
+        with self._writing() as connection:
+            self._check_marker(connection)
+            settled = settle(connection, self._id, results, self._identity.larger_is_better, self._identity.primary)
+            self._classes |= known_classes(connection, self._id)
+        return settled
+
     def add(self, *results: RunResult, kept_for: str = "all") -> list[RunResult]:
         """Commit these runs, of different seeds, together. One that is stored already gains what it lacks, and must
         have the same bits.
@@ -141,6 +152,9 @@ class StudyWriter:
                         continue
                     if stored[key].environment != self._environment and stored[key].status != Status.FAILED.value:
                         continue  # other bits are to be expected of another environment; the first stays
+                    if self._identity.told_by_runs and stored[key].status != Status.FAILED.value:
+                        self._check_scores(connection, stored[key], result)
+                        continue  # all that it tells is stored
                     joined = self._joined(connection, stored[key], result)
                 parts.append((stored[key].id, joined))
             self._add_parts(connection, parts, kept_for)
@@ -195,6 +209,21 @@ class StudyWriter:
                 f"one is kept. Something that decides the result is not seeded, or the code has changed"
             )
 
+    def _check_scores(self, connection: Connection, stored: Any, result: RunResult) -> None:
+        """The same, of a run whose weights are not known here."""
+        s = schema.scores.c
+        rows = connection.execute(sa.select(s.name, s.value).where(s.run_id == stored.id))
+        before = {row.name: row.value for row in rows}
+        now = {name: _or_null(value) for name, value in result.scores.items()}
+        differing = [f"{name} {before.get(name)} stored, {now.get(name)} now" for name in now
+                     if before.get(name) != now[name]]  # fmt: skip
+        if differing:
+            raise IdentityError(
+                f"the run {result.assignment.key} of {self._name!r} was repeated in the same environment and ended "
+                f"otherwise: {'; '.join(differing)}. The stored one is kept. Something that decides the result is not "
+                f"seeded, or the code has changed"
+            )
+
     @staticmethod
     def _with_stored_curves(connection: Connection, stored: Any, result: RunResult) -> RunResult:
         """The result with the epochs of the stored curves joined to its own, epoch by epoch."""
@@ -216,7 +245,7 @@ class StudyWriter:
         )
 
     def _add_parts(self, connection: Connection, results: list[tuple[int, RunResult]], kept_for: str) -> None:
-        scores, curves, predictions, weights, kept = [], [], [], [], []
+        scores, curves, predictions, weights, kept, outputs = [], [], [], [], [], []
         for run_id, result in results:
             split = result.assignment.split
             scores += [{"run_id": run_id, "name": n, "value": _or_null(v)} for n, v in result.scores.items()]
@@ -236,6 +265,11 @@ class StudyWriter:
             if result.weights is not None:
                 weights.append({"run_id": run_id, "safetensors": result.weights})
                 kept.append({"run_id": run_id, "reason": kept_for})
+            if result.output is not None:
+                outputs.append({"run_id": run_id, "text": result.output})
+        if outputs:  # of a run that is tried again, the last one's
+            ids = [row["run_id"] for row in outputs]
+            connection.execute(sa.delete(schema.outputs).where(schema.outputs.c.run_id.in_(ids)))
         if curves:
             ids = [run_id for run_id, result in results if result.curves]
             connection.execute(sa.delete(schema.curves).where(schema.curves.c.run_id.in_(ids)))
@@ -245,6 +279,7 @@ class StudyWriter:
             (schema.predictions, predictions),
             (schema.weights, weights),
             (schema.kept, kept),
+            (schema.outputs, outputs),
         ):
             if rows:
                 insert_ignore(connection, table, rows)

@@ -14,6 +14,8 @@ from seedbed.records import EvaluationSet, Status
 from seedbed.scores import IMPORTED
 from seedbed.seeds import Assignment
 
+TRIAL, PROGRAM = "trial", "program"  # in the place of an engine: what computes the runs is the user's own
+
 
 @dataclass(frozen=True)
 class StudyIdentity:
@@ -24,8 +26,8 @@ class StudyIdentity:
         parameters: the experiment's parameters that are not defaults, as text.
         fingerprint: settings, shapes and source.
         engine, engine_settings, threads, device: how every run is computed; ``imported``, {}, 0 and ``unknown`` where
-            scores were imported.
-        primary: the score to follow.
+            scores were imported; the engine of a trial is ``trial``, and of a program ``program``.
+        primary: the score to follow; empty until a run that tells its scores itself has ended.
         larger_is_better: score to its direction.
         result_line: a format for the line of one run, or None.
     """
@@ -46,6 +48,11 @@ class StudyIdentity:
     def imported(self) -> bool:
         """Whether the scores came from a file or list, and nothing else of the runs is known."""
         return self.engine == IMPORTED
+
+    @property
+    def told_by_runs(self) -> bool:
+        """Whether it is the runs that say which scores there are: those of a trial or program."""
+        return self.engine in (TRIAL, PROGRAM)
 
     @property
     def seeds_known(self) -> bool:
@@ -102,4 +109,8 @@ class Archive(Protocol):
 
     def evaluation_sets(self, study: str, split: int) -> tuple[EvaluationSet, ...]:
         """The evaluation sets of a split."""
+        ...
+
+    def output(self, study: str, key: str) -> str | None:
+        """What one run printed."""
         ...

@@ -75,6 +75,8 @@ class Runs:
     def check_score(self, score: str | None = None) -> str:
         """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
         other evaluation set has it. An InputError with the names there are, where it is none."""
+        if not self.scores:
+            raise InputError(f"{self.name} has no scores: no run of it has ended well yet")
         if score is None:
             return self.identity.primary
         if score in self.scores:
@@ -172,13 +174,16 @@ class Runs:
         Raises:
             InputError: no such score, or no run kept curves.
         """
-        score = self.check_score(score)
         self._check_not_empty()
-        stored = self.archive.curves(self.name, score)
+        logged = self.archive.curves(self.name, score) if self.identity.told_by_runs else {}
+        # A trial may log what is no score at its end.
+        stored = logged or self.archive.curves(self.name, self.check_score(score))
         mine = [stored.get(run.assignment.key) for run in self.runs]
         epochs = sorted({epoch for curve in mine if curve is not None for epoch in curve[0]})
         if not epochs:
-            raise InputError(f"{self.name} has no curves: run it again with curves=1 (the command: --curves)")
+            own = self.identity.told_by_runs
+            way = "its runs logged none" if own else "run it again with curves=1 (the command: --curves)"
+            raise InputError(f"{self.name} has no curves: {way}")
         column = {epoch: i for i, epoch in enumerate(epochs)}
         values = np.full((len(mine), len(epochs)), np.nan)
         for row, curve in enumerate(mine):
@@ -239,6 +244,13 @@ class Runs:
         found = self.archive.weights(self.name, self.run(seed).assignment.key)
         if found is None:
             raise InputError(f"{self.name} kept no weights of {seed}: run again with keep_weights='all'")
+        return found
+
+    def output(self, seed: int | Assignment) -> str:
+        """What one run of a trial or program printed; the middle of a long text is left out."""
+        found = self.archive.output(self.name, self.run(seed).assignment.key)
+        if found is None:
+            raise InputError(f"{self.name} kept nothing that the run of {seed} printed")
         return found
 
     def to_pandas(self) -> Any:

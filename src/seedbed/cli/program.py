@@ -1,0 +1,138 @@
+"""seedbed run ... -- COMMAND: any program, once for each seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedbed.errors import InputError
+
+if TYPE_CHECKING:
+    from seedbed.programs import Program
+    from seedbed.study import Study
+
+_COMMAND = "seedbed.program"
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class RunCommand(click.Command):
+    """A command whose line may end in ``-- COMMAND``, which is left as it was typed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Part the program's command from what is meant for this one."""
+        if "--" in args:
+            place = args.index("--")
+            args, ctx.meta[_COMMAND] = args[:place], tuple(args[place + 1 :])
+        return super().parse_args(ctx, args)
+
+
+class _Seconds(click.ParamType[float]):
+    """Seconds, or minutes and hours: 90, 30m, 2h."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d*)?)([smh]?)", str(value))
+        if found is None:
+            self.fail(f"it takes seconds, or a time such as 30m or 2h; got {value!r}")
+        return float(found[1]) * _SECONDS[found[2]]
+
+
+def options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what goes with ``-- COMMAND`` to ``run``."""
+    for option in reversed(
+        (
+            click.option("--metrics-file", metavar="FILE",
+                         help="Of a program: a JSON file that it writes its metrics to, such as 'out/{seed}.json'."),
+            click.option("--force-seed", is_flag=True,
+                         help="Of a Python program: the run's seed takes the place of every seed that it sets."),
+            click.option("--timeout", type=_Seconds(), metavar="TIME",
+                         help="Of a program: end a run after so long (90, 30m, 2h), and count it as failed."),
+            click.option("--retries", type=int, default=0, show_default=True,
+                         help="Of a program or trial: how often a run that failed is tried again."),
+            click.option("--primary", metavar="SCORE", help="Of a program: the score to follow."),
+            click.option("--larger-is-better", "larger", multiple=True, metavar="SCORE",
+                         help="Of a program: a score that is better when larger; guessed from its name if absent."),
+            click.option("--smaller-is-better", "smaller", multiple=True, metavar="SCORE",
+                         help="Of a program: a score that is better when smaller."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was given of these options."""
+
+    metrics_file: str | None
+    force_seed: bool
+    timeout: float | None
+    primary: str | None
+    larger: tuple[str, ...]
+    smaller: tuple[str, ...]
+
+    def program(self, metrics: tuple[str, ...]) -> Program | None:
+        """The program that stands behind ``--``; None where none does.
+
+        Args:
+            metrics: each NAME=REGEX.
+
+        Raises:
+            InputError: there is none, and an option is for programs; or it cannot be what was meant.
+        """
+        command = click.get_current_context().meta.get(_COMMAND)
+        if command is None:
+            for each in fields(self):
+                if getattr(self, each.name):
+                    name = {"larger": "larger-is-better", "smaller": "smaller-is-better"}.get(each.name, each.name)
+                    raise InputError(f"--{name.replace('_', '-')} goes with a program: ... -- COMMAND")
+            return None
+        from seedbed.programs import Program
+
+        if both := set(self.larger) & set(self.smaller):
+            raise InputError(f"{min(both)} cannot be better both when larger and when smaller")
+        return Program(
+            command,
+            metrics=_patterns(metrics),
+            metrics_file=self.metrics_file,
+            force_seed=self.force_seed,
+            timeout=self.timeout,
+            larger_is_better={**dict.fromkeys(self.larger, True), **dict.fromkeys(self.smaller, False)},
+            primary=self.primary,
+        )
+
+
+def take(options: dict[str, Any]) -> Asked:
+    """Take these options out of all that were given; ``retries`` is left, as an option of every run."""
+    return Asked(**{each.name: options.pop(each.name) for each in fields(Asked)})
+
+
+def _patterns(metrics: tuple[str, ...]) -> dict[str, str]:
+    patterns: dict[str, str] = {}
+    for each in metrics:
+        name, equals, pattern = each.partition("=")
+        if not equals or not name or not pattern:
+            raise InputError(
+                f"--metric of a program takes NAME=REGEX, such as 'accuracy=acc = ([0-9.]+)'; got {each!r}"
+            )
+        if name in patterns:
+            raise InputError(f"metric {name} is given twice")
+        patterns[name] = pattern
+    return patterns
+
+
+def intercepted(study: Study) -> str | None:
+    """What a forced seed took the place of, in the first run that says it."""
+    for run in study.done.runs:
+        text = study.archive.output(study.name, run.assignment.key) or ""
+        first = text.partition("\n")[0]
+        if first.startswith("seedbed: "):
+            return first.removeprefix("seedbed: ")
+    return None

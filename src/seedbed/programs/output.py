@@ -1,0 +1,275 @@
+"""The result of a program: the numbers in what it prints, or in a file that it writes; and the text itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seedbed.programs.program import Metric, Program
+from seedbed.seeds import Assignment
+
+KEPT_FIRST, KEPT_LAST = 256 * 1024, 768 * 1024  # bytes of what a run prints that are kept
+LONGEST_LINE = 1024 * 1024  # bytes; what is longer is no result
+SEARCHED_AT_ONCE = 256 * 1024  # bytes, in whole lines: a match that spans two such parts is not found
+LARGEST_FILE = 64 * 1024 * 1024
+LAST_LINES = 20  # of what was printed, in an error
+LONGEST_SHOWN = 500  # characters of each of them
+
+
+class NoMetricError(Exception):
+    """What was printed or written holds no result; the message says what was looked for."""
+
+
+def numbers(text: str) -> dict[str, float]:
+    """The numbers of a JSON object, nested names joined by ``/``; none where the text is no such object.
+
+    NaN and the infinities, written as Python's json does, are numbers: a run that diverged.
+    """
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return dict(_flattened(found)) if isinstance(found, dict) else {}
+
+
+def _flattened(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    # A stack of iterators, not recursion: JSON may be nested deeper than Python calls.
+    open_ones: list[tuple[str, Iterator[tuple[str, Any]]]] = [("", iter(values.items()))]
+    while open_ones:
+        prefix, items = open_ones[-1]
+        item = next(items, None)
+        if item is None:
+            open_ones.pop()
+            continue
+        name, value = item
+        if isinstance(value, dict):
+            open_ones.append((f"{prefix}{name}/", iter(value.items())))
+        elif isinstance(value, int | float) and not isinstance(value, bool) and name:
+            yield storable(prefix + name), _as_float(value)
+
+
+def _as_float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return math.inf if value > 0 else -math.inf
+
+
+def storable(text: str) -> str:
+    """Text without what databases refuse: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+class Reader:
+    """Takes what one run prints, as it comes, and tells the result when the run has ended."""
+
+    def standard_line(self, line: bytes) -> None:
+        """A line of standard output."""
+
+    def lines(self, text: bytes) -> None:
+        """Whole lines of standard output and error, in the order in which they came."""
+
+    def scores(self) -> dict[str, float]:
+        """The result.
+
+        Raises:
+            NoMetricError: there is none.
+        """
+        raise NotImplementedError
+
+
+def reader(program: Program, assignment: Assignment) -> Reader:
+    """What reads the result of one run; made before the program is started."""
+    file = program.filled_metrics_file(assignment)
+    if file is not None:
+        return FileReader(file)
+    return PatternReader(program.patterns()) if program.metrics else LastLineReader()
+
+
+class LastLineReader(Reader):
+    """The last line of standard output that is a JSON object with a number."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, float] = {}
+
+    def standard_line(self, line: bytes) -> None:
+        if b"}" in line and b"{" in line:
+            text = line.decode(errors="replace").rstrip().rpartition("\r")[2]  # a progress bar may stand before it
+            self._found = numbers(text) or self._found
+
+    def scores(self) -> dict[str, float]:
+        if not self._found:
+            raise NoMetricError(
+                "printed no metric: the result is the last line of standard output that is a JSON object with a "
+                'number, such as {"accuracy": 0.93}, and there is none. Print one, or say where the result stands: '
+                "--metric NAME=REGEX, or --metrics-file FILE"
+            )
+        return self._found
+
+
+class PatternReader(Reader):
+    """What regular expressions find in all that is printed."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+        self._waiting = bytearray()
+        self._matches: dict[str, list[str | None]] = {metric.name: [] for metric in metrics}  # first and last
+        self._count = dict.fromkeys(self._matches, 0)
+
+    def lines(self, text: bytes) -> None:
+        self._waiting += text
+        if len(self._waiting) >= SEARCHED_AT_ONCE:
+            self._search()
+
+    def _search(self) -> None:
+        text = self._waiting.decode(errors="replace")
+        self._waiting.clear()
+        for metric in self._metrics:
+            kept = self._matches[metric.name]
+            for match in metric.pattern.finditer(text):
+                self._count[metric.name] += 1
+                kept[1:] = [match.group(1)] if kept else []
+                if not kept:
+                    kept.append(match.group(1))
+
+    def scores(self) -> dict[str, float]:
+        self._search()
+        return {metric.name: self._value(metric) for metric in self._metrics}
+
+    def _value(self, metric: Metric) -> float:
+        name, pattern, matches = metric.name, metric.pattern.pattern, self._matches[metric.name]
+        if not matches:
+            raise NoMetricError(f"printed no metric {name}: nothing matches {pattern!r}")
+        if metric.take == "only" and self._count[name] > 1:
+            raise NoMetricError(
+                f"printed metric {name} {self._count[name]} times: {pattern!r} matches {matches[0]!r} first and "
+                f"{matches[-1]!r} last; say which one counts: {name}:last=REGEX or {name}:first=REGEX"
+            )
+        found = matches[0 if metric.take == "first" else -1]
+        try:
+            return float(found or "")
+        except ValueError:
+            raise NoMetricError(
+                f"printed no number for metric {name}: {pattern!r} finds {'nothing' if found is None else repr(found)}"
+            ) from None
+
+
+class FileReader(Reader):
+    """A JSON file, or the last line with a number of a ``.jsonl`` file, which the run itself has written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before = self._state()
+
+    def _state(self) -> tuple[object, ...] | None:
+        """Whatever changes when the file is written, as far as its file system tells."""
+        try:
+            stat = self._path.stat()
+            content = self._path.read_bytes() if self._path.is_file() and stat.st_size <= LARGEST_FILE else b""
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns, hashlib.blake2b(content).digest()
+
+    def scores(self) -> dict[str, float]:
+        now = self._state()
+        if now is None or now == self._before:
+            old = "" if now is None else ": what is there is of an earlier time"
+            raise NoMetricError(f"{self._path} was not written by this run{old}")
+        try:
+            if not self._path.is_file() or self._path.stat().st_size > LARGEST_FILE:
+                raise NoMetricError(f"{self._path} is no file of at most {LARGEST_FILE // 2**20} MiB")
+            text = self._path.read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as error:
+            raise NoMetricError(f"{self._path} cannot be read: {error.strerror}") from error
+        in_lines = self._path.suffix == ".jsonl"
+        parts = reversed(text.splitlines()) if in_lines else iter([text])
+        found = next(filter(None, map(numbers, parts)), None)
+        if found is None:
+            what = "no line that is a JSON object" if in_lines else "no JSON object"
+            raise NoMetricError(f"{self._path} holds {what} with a number")
+        return found
+
+
+class Transcript:
+    """What one run prints: standard output and error in the order in which they come, line by line."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._pending = {True: bytearray(), False: bytearray()}  # by whether it is standard output
+        self._too_long = False  # the beginning of this line of standard output has been given away
+        self._first, self._last = bytearray(), bytearray()
+        self._left_out = 0
+
+    def add(self, data: bytes, *, standard: bool) -> None:
+        """What came from standard output, or else from standard error."""
+        pending = self._pending[standard]
+        end = data.rfind(b"\n") + 1
+        if not end and len(pending) + len(data) <= LONGEST_LINE:  # such as a progress bar, at its every step
+            pending += data
+            return
+        whole, rest = bytes(pending + data[:end]) if end else b"", bytes(data[end:] if end else pending + data)
+        if standard and whole:
+            lines = whole.split(b"\n")[:-1]
+            for line in lines[1:] if self._too_long else lines:
+                self._reader.standard_line(line)
+            self._too_long = False
+        if len(rest) > LONGEST_LINE:
+            whole, rest = whole + rest, b""
+            self._too_long |= standard
+        pending[:] = rest
+        self._keep(whole)
+
+    def end(self) -> None:
+        """No more will come: lines without an end are lines."""
+        for standard, rest in self._pending.items():
+            if rest:
+                self.add(b"\n", standard=standard)
+
+    def _keep(self, text: bytes) -> None:
+        if not text:
+            return
+        self._reader.lines(text)
+        room = KEPT_FIRST - len(self._first)
+        self._first += text[:room]
+        self._last += text[room:]
+        if len(self._last) > 2 * KEPT_LAST:  # not at every line
+            self._shorten()
+
+    def _shorten(self) -> None:
+        surplus = len(self._last) - KEPT_LAST
+        if surplus > 0:
+            self._left_out += surplus
+            del self._last[:surplus]
+
+    @property
+    def text(self) -> str:
+        """What is kept of it."""
+        self._shorten()
+        if not self._left_out:
+            return storable((self._first + self._last).decode(errors="replace"))
+        first, last = self._first.decode(errors="replace"), self._last.decode(errors="replace")
+        return storable(f"{first}\n... {self._left_out:,} bytes are left out here ...\n{last}")
+
+
+def shortened(text: str) -> str:
+    """A text that is too long without its middle, as a transcript leaves it out."""
+    encoded = text.encode()
+    if len(encoded) <= KEPT_FIRST + KEPT_LAST:
+        return text
+    whole = Transcript(Reader())
+    whole.add(encoded, standard=False)
+    whole.end()
+    return whole.text
+
+
+def last_lines(text: str) -> str:
+    """The end of what was printed, as an error shows it."""
+    lines = [line.rstrip().rpartition("\r")[2] for line in text.rstrip().split("\n")[-LAST_LINES:]]
+    return "\n".join(line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}..." for line in lines)
