@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import seedbed as sb
 from seedbed import fingerprint
 from seedbed.engines.task import TrainingTask
 from seedbed.environment import Environment
-from seedbed.executors import Output
+from seedbed.executors import IN_WORKER, Output
 from seedbed.executors.places import Slurm, parse
 from seedbed.executors.ray_cluster import RayExecutor
 from seedbed.executors.remote import Receiver, Reply
@@ -110,9 +111,20 @@ def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, m
     assert not (tmp_path / "there.db.spool").exists()
 
 
-def slow_net() -> nn.Module:
-    time.sleep(0.5)
-    return plain_net()
+class Marks:
+    """Makes a model, slowly; leaves a file that says on which node it began, for which seed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self) -> nn.Module:
+        if IN_WORKER in os.environ:  # not where it is only looked at
+            import ray
+
+            node = ray.get_runtime_context().get_node_id()
+            (self.folder / f"{node} {torch.initial_seed()}").touch()
+            time.sleep(3)
+        return plain_net()
 
 
 @pytest.mark.slow
@@ -121,23 +133,31 @@ def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    training = replace(TRAININGS["sgd"], model=slow_net)
-    count = 40
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    training = replace(TRAININGS["sgd"], model=Marks(marks))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)
         node = cluster.add_node(num_cpus=1)
 
         class Kills(Told):
+            lost = ""  # the run that the node had just begun
+
             def finished(self, result: Any) -> None:
                 super().finished(result)
-                if len(self.computed) == count // 2:
+                if len(self.computed) == 4:
+                    before = set(marks.glob(f"{node.node_id} *"))
+                    deadline = time.monotonic() + 60
+                    while not (new := set(marks.glob(f"{node.node_id} *")) - before) and time.monotonic() < deadline:
+                        time.sleep(0.05)
+                    self.lost = new.pop().name.partition(" ")[2]
                     cluster.remove_node(node, allow_graceful=False)
 
         watcher = Kills()
         there = sb.run(
             training.experiment(),
-            range(count),
+            range(12),
             store=tmp_path / "there.db",
             on=f"ray:{cluster.address}",
             engine="reference",
@@ -145,8 +165,14 @@ def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
         )
     finally:
         cluster.shutdown()
-    assert bits(there) == local(training, count, tmp_path)
+    assert bits(there) == local(TRAININGS["sgd"], 12, tmp_path)
+    assert len(list(marks.glob(f"* {watcher.lost}"))) == 2
     assert any("a node of the Ray cluster was lost" in line for line in watcher.lines)
+
+
+def slow_net() -> nn.Module:
+    time.sleep(0.5)
+    return plain_net()
 
 
 @pytest.mark.slow
@@ -155,7 +181,6 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path) -> None:
     import ray
 
     address, store = ray.get_runtime_context().gcs_address, tmp_path / "there.db"
-    training = replace(TRAININGS["sgd"], model=slow_net)
     script = (
         "import sys, seedbed as sb\n"
         "from tests.test_clusters import *\n"
@@ -176,9 +201,9 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path) -> None:
         keys = [driver.stdout.readline().strip() for _ in range(3)]
         driver.kill()
     watcher = Told()
-    experiment = training.experiment()
+    experiment = replace(TRAININGS["sgd"], model=slow_net).experiment()
     there = sb.run(experiment, range(12), store=store, on=f"ray:{address}", engine="reference", watcher=watcher)
-    assert bits(there) == local(training, 12, tmp_path)
+    assert bits(there) == local(TRAININGS["sgd"], 12, tmp_path)
     assert len(set(keys)) == 3
     assert not set(watcher.computed) & set(keys)
 
