@@ -39,6 +39,16 @@ def demonstration() -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """This process connected to a Ray cluster of two cores, for the tests of a module."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedbed[ray]'")
+    quiet = {"configure_logging": False, "logging_level": "error", "log_to_driver": False}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, **quiet)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "seedbed.db"

@@ -11,7 +11,7 @@ import pytest
 import seedbed as sb
 from tests.trainings import TRAININGS
 
-HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas")
+HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit")
 
 
 def loaded(code: str) -> set[str]:
@@ -60,7 +60,7 @@ def test_commands_that_read_need_no_torch(line: str, stored: Path) -> None:
     words = [*(word.format(table=table) for word in line.split()), "--store", str(stored)]
     modules = loaded(f"import seedbed.cli as c; c.command.main({words}, standalone_mode=False)")
     assert {"numpy", "seedbed.study"} <= modules  # the command did its work
-    assert not modules & {"torch", "pandas", "pyarrow"}
+    assert not modules & {"torch", "pandas", "pyarrow", "ray", "submitit"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seedbed import metrics
     from seedbed.comparing import compare, compare_many
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
+    from seedbed.executors.places import Slurm
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
     from seedbed.programs import Program
@@ -37,6 +38,7 @@ _HOMES = {
     "Program": "seedbed.programs",
     "Recorder": "seedbed.trials",
     "SeedbedError": "seedbed.errors",
+    "Slurm": "seedbed.executors.places",
     "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
@@ -69,6 +71,7 @@ __all__ = [
     "Program",
     "Recorder",
     "SeedbedError",
+    "Slurm",
     "Stein",
     "StoreError",
     "Study",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from seedbed.environment import Environment
 from seedbed.records import RunResult
 from seedbed.seeds import Assignment
 
@@ -45,6 +46,15 @@ class Task(Protocol):
 
     def check_data(self, split: int) -> None:
         """Raise an IdentityError where this process's data of a split are not those of the study."""
+        ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A task whose bits depend on the process that computes them: other machines are held to this one."""
+
+    def environment(self) -> Environment:
+        """The environment of this process, for this task; asked while that is ready."""
         ...
 
 

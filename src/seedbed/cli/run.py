@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, program, sharding, until
+from seedbed.cli import DONE, NO, places, program, sharding, until
 from seedbed.errors import InputError
 
 
@@ -43,6 +43,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
 @click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
+@places.options
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")
@@ -82,6 +83,7 @@ def run(
     """
     from seedbed.seeds import Assignment
 
+    options |= places.take(options)
     metrics = options.pop("metric")
     own = program.take(options).program(metrics)
     asked = until.take({**options, "metric": None if own is not None else _one(metrics)})

@@ -11,7 +11,7 @@ import torch
 
 from seedbed import engines, fingerprint
 from seedbed.building import make_data
-from seedbed.environment import apply_torch_settings, torch_settings
+from seedbed.environment import Environment, apply_torch_settings, capture, torch_settings
 from seedbed.errors import IdentityError
 from seedbed.experiments import Experiment
 from seedbed.records import Recording
@@ -53,6 +53,10 @@ class TrainingTask:
     def trainer(self) -> Trainer:
         """The engine, ready for the experiment."""
         return engines.make(self.engine).trainer(self.experiment, self.recording)
+
+    def environment(self) -> Environment:
+        """What the bits of the engine's runs depend on in this process (``tasks.Located``)."""
+        return capture(engines.make(self.engine).environment)
 
     def check_data(self, split: int) -> None:
         """Raise an IdentityError where this process's data of a split are not those of the study."""

@@ -1,4 +1,4 @@
-"""Where runs are computed: in this process, in threads of it, or in worker processes of this machine."""
+"""Where runs are computed: in this process, in threads or worker processes of this machine, or on a cluster."""
 
 from seedbed.executors.processes import IN_WORKER, ProcessExecutor
 from seedbed.executors.protocol import Executor, Finished, Output

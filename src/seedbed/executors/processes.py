@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from seedbed.errors import WorkerError
+from seedbed.executors.lines import Told
 from seedbed.executors.protocol import Finished, Output
 from seedbed.executors.sending import dumps
 from seedbed.records import RunResult, Status
@@ -22,7 +23,6 @@ from seedbed.tasks import Task
 
 TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing, such as too much memory
 IN_WORKER = "SEEDBED_IN_WORKER"  # set in the environment of workers
-LINES_REMEMBERED = 10_000  # of what runs print, so that a line is told once
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -62,7 +62,7 @@ class _Pool:
         self._workers: list[_Worker] = []
         self._again: deque[list[Assignment]] = deque()
         self._losses: dict[Assignment, int] = {}
-        self._printed: set[str] = set()
+        self._told = Told()
 
     def results(self) -> Iterator[Finished | Output]:
         try:
@@ -153,9 +153,7 @@ class _Pool:
         *lines, worker.printed = (worker.printed + chunk).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace")
-            if text not in self._printed:  # every worker, and every run, prints the same warnings
-                if len(self._printed) < LINES_REMEMBERED:
-                    self._printed.add(text)
+            if self._told.is_new(text):
                 yield Output(text)
 
     def _lost(self, worker: _Worker) -> Iterator[RunResult | Output]:

@@ -24,7 +24,7 @@ def check_sendable(name: str, subject: Any) -> None:
     if reason is not None:
         raise InputError(
             f"{name} cannot be sent to worker processes: {reason}. Make it of what can be, or compute in this "
-            f"process: workers=0 (the command: --workers 0)"
+            f"process: workers=0 (the command: --workers 0), and on no cluster"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol, Unpack
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
+from seedbed.executors.places import Slurm
 from seedbed.experiments import Experiment
 from seedbed.runner.following import Following
 from seedbed.runner.options import KeepWeights, Options, RunOptions
@@ -66,6 +67,10 @@ def run(
     mixed: bool = False,
     verify: bool = True,
     retries: int = 0,
+    on: str | None = None,
+    cpus_per_task: int | None = None,
+    gpus_per_task: int | None = None,
+    slurm: Slurm | None = None,
     watcher: Watcher | None = None,
 ) -> Study:
     """Run an experiment, trial or program under many seeds and return the study of these runs, in their order.
@@ -91,21 +96,44 @@ def run(
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
         retries: how often a run of a trial or program that failed is tried again.
+        on: a cluster that computes instead of this machine's processes. ``ray``: the Ray cluster that this process is
+            connected to, that RAY_ADDRESS names or that runs on this machine, or one that is started for this call;
+            ``ray:host:port`` or ``ray://host:port`` (its client server): the one there. ``slurm``: jobs of Slurm.
+        cpus_per_task: cores that are set aside there for each block of runs; where not given ``threads``.
+        gpus_per_task: the same of GPUs; none where not given.
+        slurm: what is asked for each job of Slurm: ``sb.Slurm(partition="cpu", time="2:00:00", memory="4G", jobs=10)``.
         watcher: told how it goes.
 
     Raises:
         InputError: the experiment or an argument cannot be used; nothing is stored then.
         IdentityError: the study of that name is of another experiment, data or environment.
         StoreError: the store cannot be used; what was committed stays.
-        WorkerError: a worker process could not be made ready, or a stored run could not be repeated.
+        WorkerError: a worker process could not be made ready, a cluster does not answer, or a stored run could not be
+            repeated.
     """
     check_caller(experiment)
-    options = Options(engine, store, name, workers, threads, curves, keep_weights, examples, mixed, verify, retries)
+    options = Options(
+        engine=engine,
+        store=store,
+        name=name,
+        workers=workers,
+        threads=threads,
+        curves=curves,
+        keep_weights=keep_weights,
+        examples=examples,
+        mixed=mixed,
+        verify=verify,
+        retries=retries,
+        on=on,
+        cpus_per_task=cpus_per_task,
+        gpus_per_task=gpus_per_task,
+        slurm=slurm,
+    )
     check_watcher(watcher)
     watcher = watcher or Silent()
     plan = prepare(experiment, as_assignments(seeds, split), options)
     with closing(_opened(plan, options, watcher)) as writer:
-        Session(plan, writer, store, watcher, workers).compute()
+        Session(plan, writer, store, watcher, workers, place=options.place).compute()
     study = load(plan.identity.name, store).select(plan.assignments)
     if verify:
         check(experiment, study, store, watcher)
@@ -210,7 +238,7 @@ def _run_until(
         sessions = []
         for plan in plans:
             writer = stack.enter_context(closing(_opened(plan, options, watcher)))
-            sessions.append(Session(plan, writer, options.store, watcher, options.workers, beside=len(plans)))
+            sessions.append(Session(plan, writer, options.store, watcher, options.workers, len(plans), options.place))
         note_stopping(asked, options.store, begun=True)
         watcher.asked(asked)
         _follow(sessions, following, watcher, options.threads)
@@ -239,7 +267,7 @@ def _with_scores(experiment: Subject, assignments: tuple[Assignment, ...], optio
     if plan.identity.told_by_runs and not plan.identity.larger_is_better:
         first = replace(plan, assignments=assignments[:1])
         with closing(_opened(first, options, watcher)) as writer:
-            Session(first, writer, options.store, Silent(), options.workers).compute()
+            Session(first, writer, options.store, Silent(), options.workers, place=options.place).compute()
         plan = prepare(experiment, assignments, options)
         if not plan.identity.larger_is_better:
             error = load(plan.identity.name, options.store).run(assignments[0]).error or "no reason given"

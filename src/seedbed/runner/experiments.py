@@ -54,7 +54,7 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
     choice = engines.choose(engine, experiment, first, threads=threads)
-    if options.workers != 0 and not choice.engine.in_threads:
+    if options.on is not None or (options.workers != 0 and not choice.engine.in_threads):
         check_sendable(experiment.name, experiment)
     identity = StudyIdentity(
         name=options.name or experiment.study_name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
 from seedbed.errors import InputError
+from seedbed.executors import places
 from seedbed.records import Recording
 from seedbed.store import DEFAULT
 
@@ -27,6 +28,10 @@ class RunOptions(TypedDict, total=False):
     mixed: bool
     verify: bool
     retries: int
+    on: str | None
+    cpus_per_task: int | None
+    gpus_per_task: int | None
+    slurm: places.Slurm | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Options:
     mixed: bool = False
     verify: bool = True
     retries: int = 0
+    on: str | None = None
+    cpus_per_task: int | None = None
+    gpus_per_task: int | None = None
+    slurm: places.Slurm | None = None
 
     def __post_init__(self) -> None:
         store: Any = self.store
@@ -69,6 +78,18 @@ class Options:
             allowed = ", ".join(get_args(KeepWeights))
             raise InputError(f"keep_weights must be one of {allowed}; got {self.keep_weights!r}")
         assert self.recording is not None  # refuses a stride that is none
+        assert self.place is not None or self.on is None  # refuses what does not go together
+
+    @property
+    def place(self) -> places.Place | None:
+        """Where runs are computed, if not by this machine's own processes."""
+        return places.parse(
+            self.on,
+            workers=self.workers,
+            cpus_per_task=self.cpus_per_task,
+            gpus_per_task=self.gpus_per_task,
+            slurm=self.slurm,
+        )
 
     @property
     def recording(self) -> Recording:

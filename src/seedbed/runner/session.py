@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from seedbed.errors import WorkerError
 from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, ThreadExecutor
+from seedbed.executors.places import Place
 from seedbed.records import RunResult, Status
 from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
@@ -73,6 +74,7 @@ class Session:
     Args:
         workers: processes or threads; where not given, as many as there are cores for.
         beside: how many sessions compute at the same time, and share the cores.
+        place: where it is not this machine that computes.
     """
 
     def __init__(
@@ -83,9 +85,10 @@ class Session:
         watcher: Watcher,
         workers: int | None,
         beside: int = 1,
+        place: Place | None = None,
     ) -> None:
         self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
-        self._workers, self._beside = workers, beside
+        self._workers, self._beside, self._place = workers, beside, place
         self._leading: tuple[float, tuple[Any, ...]] = (math.inf, ())  # of the runs known here: score and place
         self._unmet: list[RunResult] = []  # repeated for what was not kept of them, and failed
 
@@ -154,6 +157,8 @@ class Session:
                 yield
 
     def _executor(self, blocks: int) -> Executor:
+        if self._place is not None:
+            return self._place.executor(self._store)
         if self._workers == 0:
             return SerialExecutor()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
