@@ -124,7 +124,7 @@ def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Stu
     assert len(done) == len(set(done))
 
 
-@pytest.mark.parametrize("either", ["sqlite"], indirect=True)  # a process that dies is the same to a server, and slower
+@pytest.mark.parametrize("either", ["sqlite"], indirect=True)  # to a server one moment is as another
 @pytest.mark.parametrize(
     ("workers", "kills", "seed"),
     [(0, 6, 0), (2, 6, 1), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
