@@ -107,7 +107,9 @@ def assert_whole(store: Path | str, uninterrupted: Study, name: str = "trained")
         database.close()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("either", "when"), [("sqlite", "before"), ("sqlite", "after"), ("postgresql", "before")], indirect=["either"]
+)
 def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Study) -> None:
     done: list[str] = []
     for number in (1, 2, 3, 4, 9, 17):  # the first commits of a process are the schema's and the study's
@@ -122,6 +124,7 @@ def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Stu
     assert len(done) == len(set(done))
 
 
+@pytest.mark.parametrize("either", ["sqlite"], indirect=True)  # to a server one moment is as another
 @pytest.mark.parametrize(
     ("workers", "kills", "seed"),
     [(0, 6, 0), (2, 6, 1), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
