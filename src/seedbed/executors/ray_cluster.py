@@ -198,8 +198,6 @@ def _connect(ray: Any, address: str | None) -> None:
     try:
         with _terminated_as_before():
             ray.init(**settings)
-    except ImportError as error:
-        raise InputError(f"{address} needs Ray's client: pip install 'ray[client]' ({error})") from error
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         what = "started" if address is None else "used"
         raise WorkerError(f"{place} cannot be {what}: {error}") from error
@@ -246,7 +244,8 @@ GcsClient(address=sys.argv[1])
 def _check_is_ray(address: str) -> None:
     """Raise a WorkerError where what listens there does not answer as a Ray cluster does."""
     if address.startswith(CLIENT):
-        return  # Ray's client ends its attempts itself
+        _check_is_client_server(address)
+        return
     asking = subprocess.Popen(
         [sys.executable, "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -261,6 +260,20 @@ def _check_is_ray(address: str) -> None:
             raise _no_answer(address, f"nothing came for {RAY_SECONDS:.0f} s") from None
         finally:
             asking.kill()
+
+
+def _check_is_client_server(address: str) -> None:
+    try:
+        import grpc
+    except ImportError:
+        raise InputError(f"{address} needs Ray's client: pip install 'ray[client]'") from None
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # what is needed for it is Ray's to know
+    with grpc.insecure_channel(address.removeprefix(CLIENT)) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=RAY_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise _no_answer(address, f"nothing came for {RAY_SECONDS:.0f} s") from None
 
 
 def split_address(address: str) -> tuple[str, int]:
