@@ -59,6 +59,7 @@ TRIALS = [
 ]
 
 
+@pytest.mark.slow  # most of the time is the loading of the frameworks, three times each
 @pytest.mark.parametrize(("file", "name", "seeds"), TRIALS)
 def test_a_trial_of_another_framework(tmp_path: Path, file: str, name: str, seeds: dict[str, int]) -> None:
     given = ["-s", "0:2"] if "seed" in seeds else [each for role in seeds for each in (f"--{role}", "0:2")]
