@@ -70,6 +70,7 @@ def command(debug: bool) -> None:
     seedbed run people -s 0:100       a ready experiment, seeds 0 to 99
     seedbed run train.py:mine -n 50   your own function that makes an Experiment
     seedbed run people --init 0:8 --order 0:8
+    seedbed run -n 20 -- python train.py --seed {seed}
     seedbed show people
     """
 

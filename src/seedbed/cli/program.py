@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from seedbed.cli.sections import Sectioned
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +20,24 @@ _COMMAND = "seedbed.program"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-class RunCommand(click.Command):
+class RunCommand(Sectioned):
     """A command whose line may end in ``-- COMMAND``, which is left as it was typed."""
+
+    sections: ClassVar = {
+        "Which runs": ("seeds", "number", "init", "order", "noise", "split", "params", "shard"),
+        "As many as it takes": (
+            "until", "stopping", "until_decided", "metric", "bounds", "assume", "confidence", "most",
+        ),
+        "Of a program, -- COMMAND (--metric too)": (
+            "metrics_file", "force_seed", "timeout", "retries", "primary", "larger", "smaller",
+        ),
+        "How and where": (
+            "engine", "workers", "threads", "on", "cpus_per_task", "gpus_per_task", "partition", "time", "memory",
+            "jobs", "no_verify", "mixed",
+        ),
+        "What is kept": ("store", "name", "curves", "keep_weights", "no_examples"),
+        "What is printed": ("lines", "as_json", "quiet"),
+    }  # fmt: skip
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Part the program's command from what is meant for this one."""
