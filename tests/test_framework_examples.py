@@ -15,6 +15,7 @@ import pytest
 import seedbed as sb
 from seedbed.records import Status
 
+pytestmark = pytest.mark.slow  # most of the time is the loading of the frameworks, three times each
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -59,7 +60,6 @@ TRIALS = [
 ]
 
 
-@pytest.mark.slow  # most of the time is the loading of the frameworks, three times each
 @pytest.mark.parametrize(("file", "name", "seeds"), TRIALS)
 def test_a_trial_of_another_framework(tmp_path: Path, file: str, name: str, seeds: dict[str, int]) -> None:
     given = ["-s", "0:2"] if "seed" in seeds else [each for role in seeds for each in (f"--{role}", "0:2")]

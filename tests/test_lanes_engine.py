@@ -20,7 +20,6 @@ from torch.utils.data import Subset
 
 import seedbed as sb
 from seedbed import engines
-from seedbed.engines import protocol
 from seedbed.engines.lanes import kernel, mersenne, native
 from seedbed.engines.lanes.engine import LanesTrainer, _Prepared
 from seedbed.engines.lanes.kernel import Kernel
@@ -28,6 +27,7 @@ from seedbed.engines.lanes.layout import Machine
 from seedbed.engines.lanes.room import Room
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
+from seedbed.tasks import Stopped
 from seedbed.verification import Nudged
 from tests.trainings import TRAININGS, Training, dropout_net, norm_net, plain_net, rows
 
@@ -284,15 +284,15 @@ def test_a_training_is_stopped_from_another_thread() -> None:
     def train() -> None:
         try:
             list(trainer.train(BLOCK[:1]))
-        except protocol.Stopped:
-            ended.append(protocol.Stopped)
+        except Stopped:
+            ended.append(Stopped)
 
     thread = threading.Thread(target=train)
     thread.start()
     time.sleep(0.2)
     trainer.stop()
     thread.join(timeout=60)
-    assert ended == [protocol.Stopped]
+    assert ended == [Stopped]
 
 
 def test_no_setting_of_the_process_is_changed() -> None:

@@ -478,7 +478,7 @@ def test_what_no_run_could_do_is_told_before_anything_is_written(changes: dict, 
 @pytest.mark.parametrize(
     ("experiment", "options", "message"),
     [
-        (lambda: EXPERIMENT, {}, r"takes an Experiment, got function: call it, <lambda>\(\)"),
+        (lambda: EXPERIMENT, {}, r"takes an Experiment, a trial or a Program, got function: call it, <lambda>\(\)"),
         (EXPERIMENT, {"store": 7}, "store must be a path or a database URL, got 7"),
         (EXPERIMENT, {"name": 7}, "name must be printable"),
     ],

@@ -128,7 +128,7 @@ def test_parameters_in_brackets_make_a_studys_name_a_target(file: Path) -> None:
     ("target", "parameters", "message"),
     [
         ("{file}:mien", {}, "has no 'mien': did you mean 'mine'"),
-        ("{file}:number", {}, "must be a function that returns a seedbed.Experiment, got 5"),
+        ("{file}:number", {}, "must be a function that returns a seedbed.Experiment, or a trial; got 5"),
         ("{file}:", {}, "targets_test_file.py:NAME; its functions are mine, needs, raises, leaves"),
         ("{file}", {}, "which experiment of .*targets_test_file.py.* its functions are mine, needs, raises, leaves"),
         ("no_such_file.py", {}, "there is no file no_such_file.py; an experiment in a file is written file.py:name"),
