@@ -71,6 +71,9 @@ def test_curves_and_predictions_are_kept(store: Path) -> None:
     assert study.predictions("test").shape == (3, 30)
     assert study.correct("test").mean() > 0.5
     assert study.evaluation_set("test").classes == 3
+    without = sb.run(toy, range(3), store=store, workers=0, examples=False, name="without")
+    with pytest.raises(sb.InputError, match="has no predictions"):
+        without.predictions("test")
     with pytest.raises(sb.InputError, match="has no curves"):
         sb.run(by_roles, sb.grid(init=range(2)), store=store, workers=0).curves("score")
 

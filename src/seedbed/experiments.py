@@ -167,8 +167,7 @@ class Experiment:
     @property
     def study_name(self) -> str:
         """The experiment's name and its parameters that are not defaults: ``people[lr=0.02]``."""
-        given = ",".join(f"{name}={written(value)}" for name, value in sorted(self.parameters.items()))
-        return f"{self.name}[{given}]" if given else self.name
+        return study_name(self.name, self.parameters)
 
     def metric(self, name: str) -> Metric:
         """The Metric of that name."""
@@ -179,6 +178,12 @@ class Experiment:
 
 def _make_experiment(values: dict[str, Any]) -> Experiment:
     return Experiment(**values)
+
+
+def study_name(name: str, parameters: Mapping[str, Any]) -> str:
+    """A name with its parameters that are not defaults: ``people[lr=0.02]``."""
+    given = ",".join(f"{key}={written(value)}" for key, value in sorted(parameters.items()))
+    return f"{name}[{given}]" if given else name
 
 
 def written(value: Any) -> str:
@@ -234,6 +239,12 @@ def larger_is_better(experiment: Experiment, score: str) -> bool:
     return what != "loss" and experiment.metric(what).larger_is_better
 
 
+def not_defaults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that differ from the function's defaults."""
+    defaults = {n: p.default for n, p in inspect.signature(function).parameters.items()}
+    return {n: v for n, v in arguments.items() if n not in defaults or _differ(defaults[n], v)}
+
+
 def _differ(one: Any, other: Any) -> bool:
     try:
         return bool(one != other)
@@ -261,9 +272,7 @@ class Recipe:
         if not isinstance(made, Experiment):
             name = getattr(self.factory, "__name__", "the factory")
             raise InputError(f"{name} must return a seedbed.Experiment, got {type(made).__name__}")
-        defaults = {n: p.default for n, p in inspect.signature(self.factory).parameters.items()}
-        given = {n: v for n, v in self.arguments.items() if n not in defaults or _differ(defaults[n], v)}
-        experiment = dataclasses.replace(made, parameters=given)
+        experiment = dataclasses.replace(made, parameters=not_defaults(self.factory, self.arguments))
         object.__setattr__(experiment, "recipe", self)
         return experiment
 

@@ -86,9 +86,8 @@ def run(
     options |= places.take(options)
     metrics = options.pop("metric")
     own = program.take(options).program(metrics)
-    asked = until.take({**options, "metric": None if own is not None else _one(metrics)})
-    for name in until.NAMES:
-        options.pop(name, None)
+    options["metric"] = None if own is not None else _one(metrics)
+    asked = until.take(options)
     if own is not None and target:
         raise InputError(f"give either a TARGET or a command behind --; got {target[0]} as well")
     if own is None and not target:
@@ -149,8 +148,8 @@ def run(
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
-    if own is not None and own.force_seed and not quiet and (text_of_it := program.intercepted(study)):
-        errors.print(text_of_it, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if own is not None and own.force_seed and not quiet and (told := program.intercepted(study)):
+        errors.print(told, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     if shard is not None and not quiet:
         sharding.tell(shard, whole)
     failed = [each for each in study.runs if each.status is Status.FAILED]

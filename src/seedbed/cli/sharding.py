@@ -16,7 +16,7 @@ option = click.option("--shard", metavar="I/N", help="Only part I of N, into a f
 def take(text: str | None, assignments: tuple[Assignment, ...], options: dict[str, Any]) -> tuple[Assignment, ...]:
     """The assignments of the shard that is asked for, whose store takes the place of the one in the options.
 
-    None where there are more shards than runs, which is told.
+    There is none where there are more shards than runs, which is told.
     """
     if text is None:
         return assignments

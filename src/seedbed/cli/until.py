@@ -133,9 +133,6 @@ def _primary(experiment: Experiment | Trial | Program) -> str:
     return primary_score(experiment, make_data(experiment, 0))
 
 
-NAMES = tuple(each.name for each in fields(Asked))
-
-
 @dataclass(frozen=True)
 class Shown:
     """How results are printed: a line for each run, or up to ``lines_shown`` of them where it is not said; as JSON."""

@@ -38,7 +38,7 @@ def prepare_trial(trial: Trial, assignments: tuple[Assignment, ...], options: Op
     }
     return Plan(
         assignments=assignments,
-        task=TrialTask(trial, options.threads, options.retries, echo=options.workers == 0),
+        task=TrialTask(trial, options.threads, options.retries, options.examples, echo=options.workers == 0),
         block_size=1,
         in_threads=False,
         identity=identity_of_own(

@@ -106,27 +106,27 @@ def read_study(connection: Connection, row: Any, archive: Archive) -> Study:
 
 def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity | None:
     """The identity of a stored study; None where there is no such study, or no store."""
-    try:
-        engine = connect(store, create=False)
-    except StoreError:  # told when the store is opened to write
-        return None
-    with explained(os.fspath(store)), engine.connect() as connection:
-        row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
-    engine.dispose()
+    row = _row_or_none(store, sa.select(schema.studies).where(schema.studies.c.name == name))
     return None if row is None else identity_of(row)
 
 
 def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
     """The engine of a stored study that holds computed runs; None where there is no such study, or no store."""
+    query = sa.select(schema.studies.c.engine).join(schema.runs).where(schema.studies.c.name == name).limit(1)
+    row = _row_or_none(store, query)
+    return None if row is None or row.engine == IMPORTED else str(row.engine)
+
+
+def _row_or_none(store: str | os.PathLike[str], query: sa.Select[Any]) -> Any:
+    """What the query finds, of one row at most; None where there is no store."""
     try:
         engine = connect(store, create=False)
     except StoreError:  # told when the store is opened to write
         return None
     with explained(os.fspath(store)), engine.connect() as connection:
-        query = sa.select(schema.studies.c.engine).join(schema.runs).where(schema.studies.c.name == name).limit(1)
-        found: str | None = connection.scalar(query)
+        found = connection.execute(query).one_or_none()
     engine.dispose()
-    return None if found == IMPORTED else found
+    return found
 
 
 @contextlib.contextmanager

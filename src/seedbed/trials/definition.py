@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, overload
 
 from seedbed.errors import InputError
-from seedbed.experiments import written
+from seedbed.experiments import not_defaults, study_name
 from seedbed.seeds import ROLES, Assignment
 from seedbed.trials.recorder import Recorder
 
@@ -98,14 +98,12 @@ class Trial:
     @property
     def differing(self) -> dict[str, Any]:
         """The given parameters that are not the function's defaults."""
-        defaults = {n: p.default for n, p in inspect.signature(self.function).parameters.items()}
-        return {n: v for n, v in self.parameters.items() if n not in defaults or _differ(defaults[n], v)}
+        return not_defaults(self.function, self.parameters)
 
     @property
     def study_name(self) -> str:
         """The trial's name and its parameters that are not defaults: ``my_training[lr=0.1]``."""
-        given = ",".join(f"{name}={written(value)}" for name, value in sorted(self.differing.items()))
-        return f"{self.name}[{given}]" if given else self.name
+        return study_name(self.name, self.differing)
 
     def arguments(self, assignment: Assignment) -> dict[str, Any]:
         """What the function is called with in a run, its Recorder aside."""
@@ -131,13 +129,6 @@ class Trial:
 
     def _recorder(self) -> dict[str, Recorder]:
         return {RECORDER: Recorder()} if self.keeps_more else {}
-
-
-def _differ(one: Any, other: Any) -> bool:
-    try:
-        return bool(one != other)
-    except (ValueError, RuntimeError):  # arrays are equal element by element
-        return True
 
 
 @overload

@@ -31,12 +31,14 @@ class TrialTask:
         threads: that libraries may take in each run: told to torch where it is loaded, and to others by the
             environment of worker processes.
         retries: how often a run that failed is tried again.
+        examples: what they predict for each example is kept.
         echo: what runs print is shown as well as kept.
     """
 
     trial: Trial
     threads: int
     retries: int = 0
+    examples: bool = True
     echo: bool = False
 
     @contextlib.contextmanager
@@ -91,7 +93,7 @@ class _TrialTrainer:
                 error = f"{type(raised).__name__}: {raised}\n\n{traceback.format_exc()}"
                 continue
             steps, curves = recorder.curves()
-            predictions, sets = recorder.kept_predictions()
+            predictions, sets = recorder.kept_predictions() if self._task.examples else ({}, ())
             return RunResult(
                 assignment,
                 Status.DONE if all(map(math.isfinite, scores.values())) else Status.DIVERGED,
