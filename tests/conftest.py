@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.postgres import Server, server
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("explore", max_examples=1000, deadline=None)
 settings.load_profile("repeatable")
+
+# Who starts tests in the background of a shell has them ignore Ctrl-C, and all that they start would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The demonstration's files have no licence, and so are not in the repository; where they lie beside it, they are used.
 DEMONSTRATION = Path(os.environ.get("SEEDBED_DEMONSTRATION", Path(__file__).parents[2] / "shared" / "data"))

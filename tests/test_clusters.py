@@ -50,7 +50,7 @@ def local(training: Any, count: int, folder: Path) -> list[tuple[str, str | None
 
 def task() -> TrainingTask:
     experiment = TRAININGS["sgd"].experiment()
-    return TrainingTask(experiment, "reference", Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
+    return TrainingTask(experiment, "reference", {}, Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
 
 
 def blocks() -> Iterator[list[Assignment]]:

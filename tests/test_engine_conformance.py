@@ -24,7 +24,7 @@ POOL = (
     Assignment.roles(2, 2, 2),
 )
 
-ALL = ("reference", "lanes")
+ALL = ("reference", "stacked", "lanes")
 each_engine = pytest.mark.parametrize("engine", ALL)
 
 

@@ -54,7 +54,7 @@ def _cluster(request: pytest.FixtureRequest) -> None:
 
 def task(experiment: sb.Experiment, recording: Recording | None = None, threads: int = 1) -> TrainingTask:
     hashes = {0: fingerprint.hash_data(experiment.data)}
-    return TrainingTask(experiment, "reference", recording or Recording(), threads, hashes)
+    return TrainingTask(experiment, "reference", {}, recording or Recording(), threads, hashes)
 
 
 def blocks(count: int) -> Iterator[list[Assignment]]:

@@ -336,7 +336,10 @@ def test_when_seedbed_is_killed_its_programs_are_too(mark: str, how: signal.Sign
     with of_seedbed(script(mark, WITH_CHILDREN + "time.sleep(1000)")) as seedbed:
         until(lambda: len(marked(mark)) >= 1 + 2 * 4)
         os.kill(seedbed.pid, how)
-        seedbed.wait(LONG)
+        try:
+            seedbed.wait(LONG)
+        finally:
+            seedbed.kill()
     until(lambda: not marked(mark))
 
 

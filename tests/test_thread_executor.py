@@ -23,7 +23,7 @@ BLOCKS, SIZE = 5, 3
 
 def task(training: Training) -> TrainingTask:
     experiment = training.experiment()
-    return TrainingTask(experiment, "lanes", Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
+    return TrainingTask(experiment, "lanes", {}, Recording(), 1, {0: fingerprint.hash_data(experiment.data)})
 
 
 def blocks() -> Iterator[list[Assignment]]:

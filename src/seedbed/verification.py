@@ -65,7 +65,7 @@ def ensure(
     """
     if study.identity.engine == "reference":
         return None
-    engine = engines.make(study.identity.engine)
+    engine = engines.make(study.identity.engine, study.identity.engine_settings)
     here = environment.capture(engine.environment).hash
     known = recall(study.name, here, store)
     if known is not None:
@@ -179,6 +179,7 @@ def _trained_by_reference(experiment: Experiment, assignment: Assignment, thread
         task = TrainingTask(
             what,
             "reference",
+            {},
             Recording(weights=True),
             threads,
             {assignment.split: fingerprint.hash_data(make_data(what, assignment.split))},

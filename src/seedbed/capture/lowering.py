@@ -1,4 +1,4 @@
-"""Turn the operations of a traced step into few and simple ones that change nothing in place."""
+"""Turn the operations of a traced step into ones that change nothing in place: few and simple ones, where asked."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ from torch.fx.experimental.proxy_tensor import make_fx
 aten = torch.ops.aten
 
 
-def lower(module: GraphModule, arguments: Sequence[Tensor]) -> GraphModule:
-    """The same step without changes in place (but for a last ``copy_`` into a placeholder that the step changed)."""
+def lower(module: GraphModule, arguments: Sequence[Tensor], *, whole: bool = False) -> GraphModule:
+    """The same step without changes in place (but for a last ``copy_`` into a placeholder that the step changed).
+
+    Args:
+        whole: leave operations as torch calls its kernels by, softmax and batch norm among them; otherwise they are
+            taken apart into a few dozen simple ones.
+    """
 
     def step(*given: Tensor) -> list[Tensor]:
         results: list[Tensor] = Interpreter(module).run(*given)
         return results
 
     with torch.no_grad(), fx_traceback.preserve_node_meta():
-        return make_fx(functionalize(step, remove="mutations"), decomposition_table=decompositions())(*arguments)
+        table = {} if whole else decompositions()
+        return make_fx(functionalize(step, remove="mutations"), decomposition_table=table)(*arguments)
 
 
 @lru_cache(1)
@@ -49,6 +55,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
             aten.baddbmm,
             aten.log_sigmoid_forward,
             aten._native_batch_norm_legit,
+            aten._native_batch_norm_legit_functional,
             aten._native_batch_norm_legit_no_training,
             aten.hardsigmoid,
             aten.hardswish,

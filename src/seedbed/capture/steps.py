@@ -24,6 +24,8 @@ from seedbed.capture.refusal import Refusal, as_refusal
 from seedbed.capture.watching import NoReading, Origins, Recorder, Substitute
 from seedbed.copying import fresh_copy
 
+aten = torch.ops.aten
+
 Batch = tuple[tuple[Tensor, ...], Tensor | None]  # (inputs, target); an evaluation has no target
 Key = tuple[OutputKind, str]
 
@@ -149,7 +151,7 @@ def trace(model: nn.Module, loss: Any, batch: Batch, observed: Observed) -> Trac
             fx_traceback.preserve_node_meta(),
             torch.enable_grad(),
         ):
-            module = make_fx(step, decomposition_table=_first_decompositions())(*arguments)
+            module = make_fx(step, decomposition_table=_SAYING_SO)(*arguments)
     except Exception as error:  # whatever the user's code or the tracer raises
         raise as_refusal(error, origins.current) from error
     if substitute.used != len(observed.draws):
@@ -192,11 +194,24 @@ def _evaluating(model: nn.Module, wanted: bool) -> Iterator[None]:
             module.training = training
 
 
-def _first_decompositions() -> dict[Any, Callable[..., Any]]:
-    from torch._decomp import get_decompositions
+def _batch_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Any:
+    if mean is None or variance is None:
+        return aten._native_batch_norm_legit.no_stats(x, weight, bias, training, momentum, eps)
+    return aten._native_batch_norm_legit.default(x, weight, bias, mean, variance, training, momentum, eps)
 
-    # This operation changes its buffers without saying so in its schema, so that nothing after it could tell.
-    return dict(get_decompositions([torch.ops.aten.native_batch_norm]))
+
+# This operation changes its buffers without saying so in its schema, so that nothing after it could tell. The same
+# operation that says so takes its place.
+_SAYING_SO: dict[Any, Callable[..., Any]] = {aten.native_batch_norm.default: _batch_norm}
 
 
 def _checked(loss: Any) -> Tensor:

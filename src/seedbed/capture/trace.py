@@ -39,6 +39,8 @@ def capture_step(
     inputs: Sequence[Tensor],
     target: Tensor,
     other: tuple[Sequence[Tensor], Tensor] | None = None,
+    *,
+    whole: bool = False,
 ) -> CapturedGraph:
     """The training step: loss, gradients, and the new values of the buffers that change.
 
@@ -46,6 +48,8 @@ def capture_step(
         experiment: what is trained. Its model is made as for a run, its loss is copied; neither is changed.
         inputs, target: a batch, with the number of rows that the graph is to have.
         other: a second batch of the same shape. Where not given: rows of the first, some repeated, some left out.
+        whole: leave operations that torch has a kernel for (softmax, batch norm) whole, for who computes the graph by
+            torch; otherwise it is of few and simple operations, for a compiler.
 
     Raises:
         Refusal: the step cannot be captured so that it is certain to compute what PyTorch computes.
@@ -54,16 +58,16 @@ def capture_step(
     """
     batch = _checked(inputs, target)
     second = _resampled(batch) if other is None else _checked(*other)
-    return _capture(experiment, (batch, second))
+    return _capture(experiment, (batch, second), whole)
 
 
-def capture_evaluation(experiment: Experiment, inputs: Sequence[Tensor]) -> CapturedGraph:
+def capture_evaluation(experiment: Experiment, inputs: Sequence[Tensor], *, whole: bool = False) -> CapturedGraph:
     """The model's outputs in eval mode, without gradients; otherwise as ``capture_step``."""
     batch = _checked(inputs, None)
-    return _capture(experiment, (batch, _resampled(batch)))
+    return _capture(experiment, (batch, _resampled(batch)), whole)
 
 
-def _capture(experiment: Experiment, batches: tuple[Batch, Batch]) -> CapturedGraph:
+def _capture(experiment: Experiment, batches: tuple[Batch, Batch], whole: bool) -> CapturedGraph:
     graph: CapturedGraph | None = None
     states: list[dict[str, Any]] = []
     first: tuple[Traced, Observed] | None = None
@@ -82,7 +86,7 @@ def _capture(experiment: Experiment, batches: tuple[Batch, Batch]) -> CapturedGr
                 observed = observe(model, loss, batch)
                 traced = trace(model, loss, batch, observed)
                 if graph is None or first is None:
-                    graph, first = _graph(model, traced, observed, batch), (traced, observed)
+                    graph, first = _graph(model, traced, observed, batch, whole), (traced, observed)
                 else:
                     what = "from step to step" if seed == SEEDS[0] else "from seed to seed"
                     _compare(first, (traced, observed), what)
@@ -115,9 +119,9 @@ def _made(experiment: Experiment) -> Any:
     return fresh_copy(model)  # layers without parameters may be the user's own objects, shared by all models
 
 
-def _graph(model: nn.Module, traced: Traced, observed: Observed, batch: Batch) -> CapturedGraph:
+def _graph(model: nn.Module, traced: Traced, observed: Observed, batch: Batch, whole: bool) -> CapturedGraph:
     try:
-        cleaned = clean(lower(traced.module, traced.arguments), traced.arguments)
+        cleaned = clean(lower(traced.module, traced.arguments, whole=whole), traced.arguments)
     except Refusal:
         raise
     except Exception as error:  # whatever torch's decompositions raise

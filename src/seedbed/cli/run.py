@@ -41,9 +41,13 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @until.options
 @program.options
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
-@click.option("--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes or reference.")
+@click.option(
+    "--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes, stacked or reference."
+)
 @click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
 @places.options
+@click.option("--stack", type=int, metavar="RUNS", help="How many runs the stacked engine trains as one; fixed at the "
+              "study's first run. Proposed from memory where not given.")  # fmt: skip
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")

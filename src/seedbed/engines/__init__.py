@@ -8,25 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from seedbed.engines.protocol import Engine, Trainer
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment
 
 
-def _lanes() -> Engine:
+def _lanes(settings: Mapping[str, Any]) -> Engine:
     from seedbed.engines.lanes import LanesEngine  # brings a compiler, which the others do without
 
-    return LanesEngine()
+    return LanesEngine(**settings)
 
 
-def _reference() -> Engine:
+def _reference(settings: Mapping[str, Any]) -> Engine:
     from seedbed.engines.reference import ReferenceEngine
 
-    return ReferenceEngine()
+    return ReferenceEngine(**settings)
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"lanes": _lanes, "reference": _reference}  # the fastest first
+def _stacked(settings: Mapping[str, Any]) -> Engine:
+    from seedbed.engines.stacked import StackedEngine
+
+    return StackedEngine(**settings)
+
+
+ENGINES: Mapping[str, Callable[[Mapping[str, Any]], Engine]] = {
+    "lanes": _lanes,
+    "stacked": _stacked,
+    "reference": _reference,
+}  # the fastest first
 
 
 @dataclass(frozen=True)
@@ -35,42 +46,62 @@ class Choice:
 
     Attributes:
         refusals: engine to its reason, of those that were asked and cannot.
+        proposed: whether the engine's settings were not given, but found to suit.
     """
 
     engine: Engine
     refusals: Mapping[str, str]
+    proposed: bool = False
 
     @property
     def line(self) -> str | None:
-        """A sentence that says what cannot run it and what does instead; None where the fastest does."""
+        """What is to be told: what cannot run it and what does instead, and settings that were proposed; None where
+        there is nothing."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.engine.settings.items())
+        fixed = f"{settings}, which the study keeps" if self.proposed and settings else ""
         if not self.refusals:
-            return None
+            return f"the {self.engine.name} engine trains with {fixed}" if fixed else None
         reasons = "; ".join(f"{name} cannot run it: {reason}" for name, reason in self.refusals.items())
-        return f"{reasons}. The {self.engine.name} engine does"
+        return f"{reasons}. The {self.engine.name} engine does{f', with {fixed}' if fixed else ''}"
 
 
-def make(name: str) -> Engine:
-    """The engine of that name."""
+def make(name: str, settings: Mapping[str, Any] | None = None) -> Engine:
+    """The engine of that name, with its ``settings`` as a study keeps them; where not given, its usual ones."""
     if name not in ENGINES:
         raise InputError(f"engine must be one of auto, {', '.join(ENGINES)}; got {name!r}")
-    return ENGINES[name]()
+    return ENGINES[name](settings or {})
 
 
-def choose(name: str, experiment: Experiment, data: Data, *, threads: int = 1) -> Choice:
+def choose(
+    name: str,
+    experiment: Experiment,
+    data: Data,
+    *,
+    threads: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    runs: int = 1,
+    workers: int = 1,
+) -> Choice:
     """The engine of that name, or for ``auto`` the fastest that can run the experiment with so many threads a run.
+
+    Args:
+        settings: of the engine; where not given, those that suit a study that begins with so many ``runs``, in so many
+            ``workers`` at a time.
 
     Raises:
         InputError: there is no such engine, or it cannot run the experiment.
     """
     refusals: dict[str, str] = {}
     for each in ENGINES if name == "auto" else (name,):
-        engine = make(each)
+        engine = make(each, settings)
         if threads > 1 and engine.in_threads:
             reason: str | None = f"it trains every run on one thread, and {threads} are asked for"
         else:
             reason = engine.refusal(experiment, data)
         if reason is None:
-            return Choice(engine, refusals)
+            if settings is not None:
+                return Choice(engine, refusals)
+            return Choice(engine.fitted(experiment, data, runs=runs, workers=workers), refusals, proposed=True)
         refusals[each] = reason
     raise InputError(f"the {name} engine cannot run {experiment.name}: {refusals[name]}. With engine auto another does")
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from seedbed import generators
+from seedbed.building import fast_path_off, make_model
 from seedbed.copying import copy_or_reason, fresh_copy
 from seedbed.engines.batches import evaluation_batches, whole_tensors
 from seedbed.errors import InputError
@@ -154,6 +155,15 @@ class Evaluator:
                     f"model has outputs, but gave {extreme} for an example of {name!r}"
                 )
         return found
+
+
+def evaluation_draws(experiment: Experiment, data: Data) -> bool:
+    """Whether evaluating a model, or a metric or the loss, draws from global generators on CPU."""
+    with generators.seeded(0), fast_path_off():
+        model = make_model(experiment)
+        before = generators.states()
+        Evaluator(experiment, data).examine_in_place(model)
+        return generators.states() != before
 
 
 def _as_array(targets: Tensor) -> NDArray[Any]:

@@ -47,6 +47,13 @@ class Engine(Protocol):
         """Why it cannot run the experiment, as a sentence's part; None where it can."""
         ...
 
+    def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> Engine:
+        """The engine with settings that suit a study that begins with so many runs, in so many workers at a time.
+
+        Of an experiment that it can run.
+        """
+        ...
+
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
         ...

@@ -43,6 +43,10 @@ class ReferenceEngine:
         """It runs every experiment."""
         return None
 
+    def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> ReferenceEngine:
+        """Itself: it has no settings."""
+        return self
+
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
         return ReferenceTrainer(experiment, recording)

@@ -24,7 +24,7 @@ class TrainingTask:
 
     Attributes:
         experiment: made again by its recipe in every process, where it has one.
-        engine: name.
+        engine, engine_settings: name, and what its bits depend on.
         recording: what is kept of each run.
         threads: of torch, for each run.
         data_hashes: split seed to the hash that its data must have everywhere.
@@ -33,6 +33,7 @@ class TrainingTask:
 
     experiment: Experiment
     engine: str
+    engine_settings: Mapping[str, Any]
     recording: Recording
     threads: int
     data_hashes: Mapping[int, str]
@@ -52,11 +53,11 @@ class TrainingTask:
 
     def trainer(self) -> Trainer:
         """The engine, ready for the experiment."""
-        return engines.make(self.engine).trainer(self.experiment, self.recording)
+        return engines.make(self.engine, self.engine_settings).trainer(self.experiment, self.recording)
 
     def environment(self) -> Environment:
         """What the bits of the engine's runs depend on in this process (``tasks.Located``)."""
-        return capture(engines.make(self.engine).environment)
+        return capture(engines.make(self.engine, self.engine_settings).environment)
 
     def check_data(self, split: int) -> None:
         """Raise an IdentityError where this process's data of a split are not those of the study."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from seedbed import cores
 from seedbed.errors import InputError, WorkerError
 from seedbed.executors.protocol import Finished, Output
 from seedbed.executors.remote import PackedTask, Receiver, search_path, starter, variables
@@ -192,8 +193,7 @@ def _connect(ray: Any, address: str | None) -> None:
         _check_is_ray(address)
         settings["address"] = address
     else:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        settings |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
+        settings |= {"address": "local", "num_cpus": cores.available(), "include_dashboard": False}
     place = "a Ray cluster on this machine" if address is None else f"the Ray cluster at {address}"
     try:
         with _terminated_as_before():

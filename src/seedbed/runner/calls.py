@@ -61,6 +61,7 @@ def run(
     name: str | None = None,
     workers: int | None = None,
     threads: int = 1,
+    stack: int | None = None,
     curves: int | None = None,
     keep_weights: KeepWeights = "none",
     examples: bool = True,
@@ -88,6 +89,8 @@ def run(
         workers: processes, where not given as many as there are cores for (cores / threads); for the lanes engine
             threads, where not given two more than cores. 0 computes in this process and thread.
         threads: torch's threads in each run; fixed at the study's first run.
+        stack: how many runs the stacked engine trains as one, fixed at the study's first run: a run's bits depend on
+            it. Where not given, as many as memory holds and the machine gains from, in blocks that are about full.
         curves: keep every score after every so many epochs.
         keep_weights: whose final weights are kept: of ``all`` these runs, or of the ``best`` or ``worst`` run of the
             whole study by the primary score.
@@ -118,6 +121,7 @@ def run(
         name=name,
         workers=workers,
         threads=threads,
+        stack=stack,
         curves=curves,
         keep_weights=keep_weights,
         examples=examples,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from seedbed import engines, environment, fingerprint, generators
 from seedbed.blame import blamed
 from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
@@ -26,9 +29,7 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         InputError: the experiment cannot be used.
         IdentityError: its data are others each time they are made.
     """
-    engine = options.engine
-    if engine == "auto":  # a study goes on by the engine it began with
-        engine = stored_engine(options.name or experiment.study_name, options.store) or engine
+    engine, settings = _asked_engine(options, options.name or experiment.study_name)
     recording, threads = options.recording, options.threads
     splits: dict[int, SplitData] = {}
     with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
@@ -53,16 +54,19 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         optimizer = make_optimizer(experiment, model)
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
-    choice = engines.choose(engine, experiment, first, threads=threads)
-    if options.on is not None or (options.workers != 0 and not choice.engine.in_threads):
+    choice = engines.choose(
+        engine, experiment, first, threads=threads, settings=settings, runs=len(assignments), workers=options.at_once
+    )
+    chosen = choice.engine
+    if options.on is not None or (options.workers != 0 and not chosen.in_threads):
         check_sendable(experiment.name, experiment)
     identity = StudyIdentity(
         name=options.name or experiment.study_name,
         experiment=experiment.name,
         parameters={key: written(value) for key, value in experiment.parameters.items()},
         fingerprint=taken,
-        engine=choice.engine.name,
-        engine_settings=dict(choice.engine.settings),
+        engine=chosen.name,
+        engine_settings=dict(chosen.settings),
         threads=threads,
         device="cpu",
         primary=primary_score(experiment, first),
@@ -70,7 +74,12 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         result_line=experiment.result_line,
     )
     task = TrainingTask(
-        experiment, identity.engine, recording, threads, {split: each.data_hash for split, each in splits.items()}
+        experiment,
+        identity.engine,
+        identity.engine_settings,
+        recording,
+        threads,
+        {split: each.data_hash for split, each in splits.items()},
     )
     wanted = Wanted(
         curve_epochs=recording.curve_epochs(experiment.epochs),
@@ -80,15 +89,28 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
     return Plan(
         assignments=assignments,
         task=task,
-        block_size=choice.engine.block_size,
-        in_threads=choice.engine.in_threads,
+        block_size=chosen.block_size,
+        in_threads=chosen.in_threads,
         identity=identity,
-        environment=environment.capture(choice.engine.environment),
+        environment=environment.capture(chosen.environment),
         splits=splits,
         wanted=wanted,
         keep_weights=options.keep_weights,
         notice=choice.line,
     )
+
+
+def _asked_engine(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None]:
+    """The engine that is asked for, and its settings where they are given: a study goes on by those it began with."""
+    begun = stored_engine(study, options.store)
+    engine = options.engine
+    if options.stack is not None:
+        if engine not in ("auto", "stacked"):
+            raise InputError(f"stack is a setting of the stacked engine, and the {engine} engine is asked for")
+        return "stacked", {"stack": options.stack}
+    if begun is not None and engine in ("auto", begun[0]):
+        return begun
+    return engine, None
 
 
 def _check_repeatable(experiment: Experiment, first: str, second: str) -> None:

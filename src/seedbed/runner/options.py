@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
+from seedbed import cores
 from seedbed.errors import InputError
 from seedbed.executors import places
 from seedbed.records import Recording
@@ -22,6 +23,7 @@ class RunOptions(TypedDict, total=False):
     name: str | None
     workers: int | None
     threads: int
+    stack: int | None
     curves: int | None
     keep_weights: KeepWeights
     examples: bool
@@ -47,6 +49,7 @@ class Options:
     name: str | None = None
     workers: int | None = None
     threads: int = 1
+    stack: int | None = None
     curves: int | None = None
     keep_weights: KeepWeights = "none"
     examples: bool = True
@@ -65,9 +68,9 @@ class Options:
         name: Any = self.name
         if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
             raise InputError(f"a study's name must be printable and not empty, got {name!r}")
-        for what, least in (("workers", 0), ("threads", 1), ("retries", 0)):
+        for what, least in (("workers", 0), ("threads", 1), ("stack", 1), ("retries", 0)):
             value = getattr(self, what)
-            if value is None and what == "workers":
+            if value is None and what in ("workers", "stack"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
@@ -90,6 +93,13 @@ class Options:
             gpus_per_task=self.gpus_per_task,
             slurm=self.slurm,
         )
+
+    @property
+    def at_once(self) -> int:
+        """How many processes compute at the same time, as far as that is known here."""
+        if self.workers is not None or self.on is not None:
+            return max(1, self.workers or 1)
+        return max(1, cores.available() // self.threads)
 
     @property
     def recording(self) -> Recording:

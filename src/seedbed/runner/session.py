@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
+from seedbed import cores
 from seedbed.errors import WorkerError
 from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, ThreadExecutor
 from seedbed.executors.places import Place
@@ -161,10 +162,9 @@ class Session:
             return self._place.executor(self._store)
         if self._workers == 0:
             return SerialExecutor()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         in_threads = self._plan.in_threads
         spare = SPARE_THREADS if in_threads and not self._plan.identity.told_by_runs else 0
-        workers = self._workers or cores // self._plan.identity.threads + spare
+        workers = self._workers or cores.available() // self._plan.identity.threads + spare
         workers = min(blocks, max(1, workers // self._beside))
         return ThreadExecutor(workers) if in_threads else ProcessExecutor(workers)
 

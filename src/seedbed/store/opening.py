@@ -86,7 +86,6 @@ def _agree(
     lines = before.differences(now)
     for what, earlier, later in (
         ("engine", stored.engine, identity.engine),
-        ("engine settings", stored.engine_settings, dict(identity.engine_settings)),
         ("threads a run", stored.threads, identity.threads),
         ("device", stored.device, identity.device),
     ):

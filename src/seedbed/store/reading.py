@@ -110,11 +110,13 @@ def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity |
     return None if row is None else identity_of(row)
 
 
-def stored_engine(name: str, store: str | os.PathLike[str]) -> str | None:
-    """The engine of a stored study that holds computed runs; None where there is no such study, or no store."""
-    query = sa.select(schema.studies.c.engine).join(schema.runs).where(schema.studies.c.name == name).limit(1)
+def stored_engine(name: str, store: str | os.PathLike[str]) -> tuple[str, Mapping[str, Any]] | None:
+    """The engine of a stored study that holds computed runs, and its settings; None where there is no such study, or no
+    store."""
+    columns = schema.studies.c.engine, schema.studies.c.engine_settings
+    query = sa.select(*columns).join(schema.runs).where(schema.studies.c.name == name).limit(1)
     row = _row_or_none(store, query)
-    return None if row is None or row.engine == IMPORTED else str(row.engine)
+    return None if row is None or row.engine == IMPORTED else (str(row.engine), dict(row.engine_settings))
 
 
 def _row_or_none(store: str | os.PathLike[str], query: sa.Select[Any]) -> Any:

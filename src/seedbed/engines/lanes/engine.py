@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seedbed import generators
-from seedbed.building import fast_path_off, make_data, make_model
+from seedbed.building import fast_path_off, make_data
 from seedbed.capture import Refusal
 from seedbed.engines.batches import whole_tensors
-from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.draws import RunGenerators
+from seedbed.engines.evaluation import Evaluator, evaluation_draws
 from seedbed.engines.lanes import mersenne, native
-from seedbed.engines.lanes.drawn import RunDraws
+from seedbed.engines.lanes.drawn import draw_epoch
 from seedbed.engines.lanes.kernel import Kernel, Plan, fill_tables, make_kernel, make_plan
 from seedbed.engines.lanes.layout import Machine
 from seedbed.engines.lanes.mersenne import GeneratorState
@@ -29,6 +30,7 @@ from seedbed.engines.lanes.room import NoRoom, Room
 from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.protocol import Trainer
 from seedbed.engines.results import failed, finished, is_finite
+from seedbed.engines.starting import Start, begin
 from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
@@ -70,6 +72,10 @@ class LanesEngine:
             return str(error)
         return None
 
+    def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> LanesEngine:
+        """Itself: it has no settings."""
+        return self
+
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
         return LanesTrainer(experiment, recording)
@@ -95,17 +101,9 @@ def _made(experiment: Experiment, data: Data) -> Plan:
             f"the training rows are a {type(data.train).__name__}, whose items are made by code of their own: lanes "
             f"takes a TensorDataset, or a Subset of one"
         )
-    if _evaluation_draws(experiment, data):
+    if evaluation_draws(experiment, data):
         raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
     return make_plan(experiment, tensors)
-
-
-def _evaluation_draws(experiment: Experiment, data: Data) -> bool:
-    with generators.seeded(0), fast_path_off():
-        model = make_model(experiment)
-        before = generators.states()
-        Evaluator(experiment, data).examine_in_place(model)
-        return generators.states() != before
 
 
 @dataclass(frozen=True)
@@ -201,15 +199,6 @@ class LanesTrainer:
         return self._stopped.is_set()
 
 
-@dataclass(frozen=True)
-class _Start:
-    """A run as its training begins: its model, and the states of the generators it draws from."""
-
-    model: nn.Module
-    main: Tensor
-    loader: Tensor | None  # None: the loader draws from the main one
-
-
 class _Block:
     """Runs that are trained together: one in each lane, the last ones repeated where there are fewer."""
 
@@ -248,7 +237,7 @@ class _Block:
                     curves=curves[lane],
                     curve_epochs=self._trainer.curve_epochs,
                     since=begun - share,
-                    in_place=True,  # it draws nothing: see _evaluation_draws
+                    in_place=True,  # it draws nothing: see evaluation_draws
                 )
             yield result
 
@@ -272,7 +261,7 @@ class _Block:
         with _PYTHON, generators.preserved(), fast_path_off():
             for assignment in self._assignments:
                 try:
-                    states.append(self._begin(assignment))
+                    states.append(begin(self._trainer.experiment, assignment))
                     trained.append(assignment)
                 except (Exception, SystemExit) as error:  # the user's code may raise anything
                     failures.append(failed(assignment, error, since=start))
@@ -280,16 +269,7 @@ class _Block:
                 self._fill(states)
         return trained, failures
 
-    def _begin(self, assignment: Assignment) -> _Start:
-        """A run's model, and its generators as they stand when training begins."""
-        generators.seed_cpu(assignment.init)
-        model = make_model(self._trainer.experiment)
-        if assignment.is_plain:
-            return _Start(model, torch.get_rng_state(), None)
-        main, loader = (torch.Generator().manual_seed(seed) for seed in (assignment.noise, assignment.order))
-        return _Start(model, main.get_state(), loader.get_state())
-
-    def _fill(self, states: Sequence[_Start]) -> None:
+    def _fill(self, states: Sequence[Start]) -> None:
         kernel, state = self._kernel, self._kernel.plan.state
         fill_tables(kernel, self._arena)
         self._models = [start.model for start in states]
@@ -309,7 +289,7 @@ class _Block:
             kernel.view(self._arena, buffer)[...] = rule.slots[slot]
         if not kernel.replayed:
             shuffle = self._trainer.experiment.shuffle
-            self._draws = [RunDraws(each.main, each.loader, kernel.plan.draws, shuffle=shuffle) for each in padded]
+            self._draws = [RunGenerators(each, shuffle=shuffle) for each in padded]
             return
         random = kernel.generators
         for words, used, chosen in (
@@ -359,7 +339,7 @@ class _Block:
         for epoch in range(first, end):
             for lane, draws in enumerate(self._draws):
                 rows, own = np.empty(kernel.plan.rows, np.int32), np.empty(elements, np.float32)
-                draws.epoch(rows, own)
+                draw_epoch(draws, kernel.plan.draws, rows, own)
                 order[: kernel.plan.rows, lane], masks[:elements, lane] = rows, own
             kernel.run(self._arena, epoch, epoch + 1, masks=masks, most_steps=most_steps)
 

@@ -13,7 +13,6 @@ import torch
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from seedbed.capture import capture_step
 from seedbed.engines.lanes import mersenne, native
 from seedbed.engines.lanes.drawn import StepDraws
 from seedbed.engines.lanes.emit import StepEmitter, counted
@@ -24,6 +23,7 @@ from seedbed.engines.lanes.rows import RowEmitter, Table, make_table
 from seedbed.engines.lanes.schedules import Schedule, schedule
 from seedbed.engines.lanes.step import Clip, State, Step, make_state, training_step
 from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.steps import batch_sizes, capture_steps
 from seedbed.experiments import Experiment
 
 I32, I64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
@@ -82,20 +82,13 @@ def make_plan(experiment: Experiment, tensors: tuple[torch.Tensor, ...]) -> Plan
         Unsupported, seedbed.capture.Refusal: lanes cannot run it.
     """
     rows = len(tensors[0])
-    batches, left = divmod(rows, experiment.batch_size)
-    if experiment.drop_last:
-        left = 0
-    sizes = [size for size in (experiment.batch_size if batches else 0, left) if size]
+    sizes = batch_sizes(experiment, rows)
     if not sizes:
         raise Unsupported("an epoch has no batch: drop_last leaves none of its rows")
-    inputs, target = tensors[:-1], tensors[-1]
-    graphs = {
-        size: capture_step(experiment, [each[:size] for each in inputs], target[:size], _others(tensors, size))
-        for size in sizes
-    }
-    found = schedule(experiment, batches + bool(left))
+    graphs = capture_steps(experiment, tensors)
+    found = schedule(experiment, len(sizes))
     state = make_state(graphs[sizes[0]], found)
-    names = [*map(str, range(len(inputs))), "target"]
+    names = [*map(str, range(len(tensors) - 1)), "target"]
     bounds = {
         name: (int(each.min()), int(each.max()))
         for name, each in zip(names, tensors, strict=True)
@@ -106,14 +99,9 @@ def make_plan(experiment: Experiment, tensors: tuple[torch.Tensor, ...]) -> Plan
         size: training_step(graph, state, found, clip, varying=experiment.shuffle, bounds=bounds)
         for size, graph in graphs.items()
     }
-    return Plan(experiment, make_table(tensors), rows, batches, steps.get(experiment.batch_size if batches else 0),
-                steps.get(left), state, found)  # fmt: skip
-
-
-def _others(tensors: tuple[torch.Tensor, ...], size: int) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Other rows than the first, for a second look at the step."""
-    ends = [each[-size:] for each in tensors]
-    return ends[:-1], ends[-1]
+    full = sizes.count(experiment.batch_size)
+    last = steps[sizes[-1]] if len(sizes) > full else None
+    return Plan(experiment, make_table(tensors), rows, full, steps.get(experiment.batch_size), last, state, found)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,235 @@
+"""The stacked engine: several runs as one batched step, computed by torch on any device."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seedbed import generators
+from seedbed.building import fast_path_off, make_data, make_model, make_optimizer
+from seedbed.capture import CapturedGraph, InputKind, OutputKind, Refusal
+from seedbed.engines.evaluation import Evaluator, evaluation_draws
+from seedbed.engines.protocol import Trainer
+from seedbed.engines.results import failed, finished
+from seedbed.engines.stacked import optimizing, sizing
+from seedbed.engines.stacked.block import Block, wanted
+from seedbed.engines.stacked.program import InputKey, Program, build
+from seedbed.engines.stacked.rows import whole_rows
+from seedbed.engines.stacked.unsupported import Unsupported
+from seedbed.engines.starting import Start, begin
+from seedbed.engines.steps import capture_steps
+from seedbed.errors import WorkerError
+from seedbed.experiments import Data, Experiment
+from seedbed.records import Recording, RunResult
+from seedbed.seeds import Assignment
+
+SPLITS_KEPT = 4  # data of recent split seeds held in memory
+
+
+class StackedEngine:
+    """Blocks of runs whose parameters are stacked: for any network, and for GPUs.
+
+    Args:
+        stack: how many runs a block has; it is part of what decides their bits.
+    """
+
+    name = "stacked"
+    in_threads = False
+
+    def __init__(self, stack: int = sizing.MOST["cpu"]) -> None:
+        self._stack = stack
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How many runs are stacked."""
+        return {"stack": self._stack}
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """How many runs are stacked: a study may hold runs of another number, marked as of another environment."""
+        return {"stack": self._stack}
+
+    @property
+    def block_size(self) -> int:
+        """As many runs as are stacked."""
+        return self._stack
+
+    def refusal(self, experiment: Experiment, data: Data) -> str | None:
+        """Why it cannot run the experiment; None where it can."""
+        try:
+            _captured(experiment, data)
+        except (Unsupported, Refusal) as error:
+            return str(error)
+        return None
+
+    def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> StackedEngine:
+        """The engine with as many runs stacked as suit the memory and a study that begins with so many ``runs``."""
+        graphs = _captured(experiment, data).graphs.values()
+        return StackedEngine(sizing.proposed(graphs, torch.device("cpu"), runs, workers))
+
+    def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
+        """Make ready to train the experiment."""
+        return StackedTrainer(experiment, recording, self._stack)
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """What is known of an experiment before a block of it is trained: its rows, and the steps on them."""
+
+    rows: tuple[Tensor, ...]
+    graphs: Mapping[int, CapturedGraph]
+
+
+_CAPTURED: deque[tuple[Experiment, Data, _Captured]] = deque(maxlen=SPLITS_KEPT)  # recent ones: it takes seconds
+
+
+def _captured(experiment: Experiment, data: Data) -> _Captured:
+    """The rows and steps of a training, found out once in a process for the same objects."""
+    for known, of, captured in list(_CAPTURED):
+        if known is experiment and of is data:
+            return captured
+    rows = whole_rows(data.train)
+    with generators.seeded(0):
+        optimizing.check_elementwise(make_optimizer(experiment, make_model(experiment)))
+    if evaluation_draws(experiment, data):
+        raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
+    captured = _Captured(rows, capture_steps(experiment, rows, whole=True))
+    _CAPTURED.append((experiment, data, captured))
+    return captured
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    rows: tuple[Tensor, ...]
+    programs: Mapping[int, Program]
+    evaluator: Evaluator
+
+
+class StackedTrainer:
+    """Trains blocks of runs of one experiment."""
+
+    def __init__(self, experiment: Experiment, recording: Recording, stack: int) -> None:
+        self._experiment, self._recording, self._stack = experiment, recording, stack
+        self._curve_epochs = recording.curve_epochs(experiment.epochs)
+        self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
+
+    def stop(self) -> None:
+        """Nothing: it is not called from several threads."""
+
+    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+        """Train these runs and yield each as it is finished."""
+        for split, chosen in self._blocks(block):
+            start = time.perf_counter()
+            began, failures = self._begin(chosen, start)
+            yield from failures
+            if began:
+                yield from self._trained(split, began, start)
+
+    def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
+        """Every parameter and buffer of each run after its first step."""
+        found: dict[Assignment, dict[str, Tensor]] = {}
+        for split, chosen in self._blocks(block):
+            began, failures = self._begin(chosen, time.perf_counter())
+            if failures:
+                raise WorkerError(f"seed {failures[0].assignment} failed: {failures[0].error}")
+            with generators.preserved(), fast_path_off():
+                made = self._block(split, list(began.values()))
+                made.train_epoch(most_steps=1)
+                for slot, assignment in enumerate(began):
+                    state = made.model(slot).state_dict()
+                    found[assignment] = {name: value.clone() for name, value in state.items()}
+        return [found[each] for each in block]
+
+    def _blocks(self, assignments: Sequence[Assignment]) -> Iterator[tuple[int, list[Assignment]]]:
+        """Runs that are stacked, all of one split."""
+        of_split: dict[int, list[Assignment]] = {}
+        for each in assignments:
+            of_split.setdefault(each.split, []).append(each)
+        for split, those in of_split.items():
+            for place in range(0, len(those), self._stack):
+                yield split, those[place : place + self._stack]
+
+    def _begin(
+        self, assignments: Sequence[Assignment], start: float
+    ) -> tuple[dict[Assignment, Start], list[RunResult]]:
+        """The runs that could begin, and those whose own code raised."""
+        began: dict[Assignment, Start] = {}
+        failures = []
+        with generators.preserved(), fast_path_off():
+            for assignment in assignments:
+                try:
+                    began[assignment] = begin(self._experiment, assignment)
+                except (Exception, SystemExit) as error:  # the user's code may raise anything
+                    failures.append(failed(assignment, error, since=start))
+        return began, failures
+
+    def _trained(self, split: int, began: Mapping[Assignment, Start], start: float) -> Iterator[RunResult]:
+        evaluator = self._prepared(split).evaluator
+        curves: list[dict[str, list[float]]] = [{} for _ in began]
+        with generators.preserved(), fast_path_off():
+            block = self._block(split, list(began.values()))
+            for epoch in range(1, self._experiment.epochs + 1):
+                block.train_epoch()
+                if epoch in self._curve_epochs:
+                    for slot, curve in enumerate(curves):
+                        for name, value in evaluator.scores(block.model(slot)).items():
+                            curve.setdefault(name, []).append(value)
+        share = (time.perf_counter() - start) / len(began)
+        for slot, assignment in enumerate(began):
+            with generators.preserved(), fast_path_off():
+                begun = time.perf_counter()
+                result = finished(
+                    assignment,
+                    block.model(slot),
+                    evaluator,
+                    self._recording,
+                    never_finite=block.never_finite(slot),
+                    curves=curves[slot],
+                    curve_epochs=self._curve_epochs,
+                    since=begun - share,
+                    in_place=True,  # it draws nothing: see evaluation_draws
+                )
+            yield result
+
+    def _block(self, split: int, starts: Sequence[Start]) -> Block:
+        prepared = self._prepared(split)
+        return Block(self._experiment, starts, self._stack, prepared.rows, prepared.programs.__getitem__)
+
+    def _prepare(self, split: int) -> _Prepared:
+        data = make_data(self._experiment, split)
+        captured = _captured(self._experiment, data)
+        return _Prepared(captured.rows, self._programs(captured), Evaluator(self._experiment, data))
+
+    def _programs(self, captured: _Captured) -> Mapping[int, Program]:
+        """The program for each size of batch, tried on the first rows and the model of seed 0."""
+        with generators.seeded(0), fast_path_off():
+            model = make_model(self._experiment)
+            optimizer = make_optimizer(self._experiment, model)
+            trained = {name for names in optimizing.names_of(optimizer, model) for name in names}
+            own = {
+                **{(InputKind.PARAMETER, name): each.detach().contiguous() for name, each in model.named_parameters()},
+                **{(InputKind.BUFFER, name): each.detach().contiguous() for name, each in model.named_buffers()},
+            }
+            return {
+                size: self._program(graph, own, captured.rows, size, trained) for size, graph in captured.graphs.items()
+            }
+
+    def _program(
+        self, graph: CapturedGraph, own: Mapping[InputKey, Tensor], rows: Sequence[Tensor], size: int, trained: set[str]
+    ) -> Program:
+        *inputs, target = (each[:size].clone() for each in rows)
+        values = {
+            **own,
+            **{(InputKind.INPUT, str(number)): each for number, each in enumerate(inputs)},
+            (InputKind.TARGET, "target"): target,
+            **{(InputKind.DRAW, each.name): each.draw.sample() for each in graph.inputs if each.draw is not None},
+        }
+        outputs: list[tuple[OutputKind, str]] = wanted(graph, self._experiment, trained)
+        return build(graph, self._stack, outputs, values, shared=not self._experiment.shuffle)

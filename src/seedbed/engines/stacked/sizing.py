@@ -1,0 +1,71 @@
+"""How many runs are stacked: as many as memory holds and the device gains from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from seedbed import memory
+from seedbed.capture import CapturedGraph
+
+MEMORY_SHARE = 0.6  # of what is free; the rest is for evaluation, libraries and others
+# More runs at once gain nothing: on a processor their numbers leave its cache, on a GPU it is busy by then.
+MOST = {"cpu": 16, "cuda": 256}
+STATE_COPIES = (
+    6  # of each parameter, beside the model: itself, its gradient, the optimizer's state and what it computes
+)
+
+
+def proposed(graphs: Iterable[CapturedGraph], device: torch.device, runs: int, workers: int) -> int:
+    """The number of runs to stack where a study begins with so many ``runs`` in so many ``workers``."""
+    most = MOST.get(device.type, MOST["cpu"])
+    fitting = int(MEMORY_SHARE * _free(device) / workers / max(map(bytes_of_run, graphs)))
+    most = max(1, min(most, fitting))
+    rounds = math.ceil(runs / (workers * most))
+    return min(most, math.ceil(runs / (workers * rounds)))  # blocks that are all about full
+
+
+def bytes_of_run(graph: CapturedGraph) -> int:
+    """About what one run takes while it is trained: its state, and the most that a step holds at a time."""
+    state = sum(
+        math.prod(each.shape) * each.dtype.itemsize * STATE_COPIES
+        for each in graph.inputs
+        if each.kind in ("parameter", "buffer")
+    )
+    return state + _most_alive(graph)
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return memory.available()
+
+
+def _most_alive(graph: CapturedGraph) -> int:
+    """The most bytes that the values of a step take at a time. Views count as what they look at, and so twice."""
+    nodes = list(graph.module.graph.nodes)
+    last: dict[fx.Node, int] = {}
+    for number, node in enumerate(nodes):
+        last |= dict.fromkeys(node.all_input_nodes, number)
+    ending: Mapping[int, list[fx.Node]] = {number: [] for number in range(len(nodes))}
+    for node, number in last.items():
+        ending[number].append(node)
+    alive = most = 0
+    for number, node in enumerate(nodes):
+        alive += _bytes(node)
+        most = max(most, alive)
+        alive -= sum(map(_bytes, ending[number]))
+    return most
+
+
+def _bytes(node: fx.Node) -> int:
+    if node.op in ("output", "get_attr"):
+        return 0
+    value: Any = node.meta.get("val")
+    if not isinstance(value, Tensor):  # its parts are counted where they are taken from it
+        return 0
+    return value.numel() * value.element_size()
