@@ -24,12 +24,27 @@ POOL = (
     Assignment.roles(2, 2, 2),
 )
 
-ALL = ("reference", "stacked", "lanes")
+ALL = {
+    "reference": ("reference", {}),
+    **{f"stacked-{stack}": ("stacked", {"stack": stack}) for stack in (1, 3, 16)},
+    "lanes": ("lanes", {}),
+}
 each_engine = pytest.mark.parametrize("engine", ALL)
 
 
+def made_engine(engine: str) -> engines.Engine:
+    return engines.make(*ALL[engine])
+
+
 def test_no_engine_is_left_out() -> None:
-    assert set(engines.ENGINES) == set(ALL)
+    assert set(engines.ENGINES) == {name for name, _ in ALL.values()}
+
+
+@each_engine
+def test_what_decides_the_bits_is_in_the_settings_and_makes_the_engine_again(engine: str) -> None:
+    name, settings = ALL[engine]
+    assert made_engine(engine).settings == settings
+    assert engines.make(name, made_engine(engine).settings).environment == made_engine(engine).environment
 
 
 @functools.cache
@@ -38,7 +53,7 @@ def experiment_of(name: str) -> sb.Experiment:
 
 
 def trained(engine: str, name: str, block: list[Assignment], **recording: object) -> dict[str, RunResult]:
-    experiment, made = experiment_of(name), engines.make(engine)
+    experiment, made = experiment_of(name), made_engine(engine)
     if (reason := made.refusal(experiment, experiment.data)) is not None:
         pytest.skip(f"{engine} does not run it: {reason}")
     trainer = made.trainer(experiment, Recording(**recording))
@@ -109,7 +124,7 @@ def test_curves_do_not_change_the_result(engine: str, name: str) -> None:
 @each_engine
 def test_a_step_is_the_first_of_the_training(engine: str) -> None:
     experiment = replace(TRAININGS["one-batch"], epochs=1).experiment()
-    made = engines.make(engine)
+    made = made_engine(engine)
     block = list(POOL)
     after = made.trainer(experiment, Recording()).weights_after_one_step(block)
     whole = made.trainer(experiment, Recording()).train(block)

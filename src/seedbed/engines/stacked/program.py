@@ -1,6 +1,9 @@
 """A captured step of one run, made to compute all runs of a block at once.
 
-Each operation gets the first of these forms that leaves a run's bits independent of its slot: a rule of our own, what
+A value is *common* to all runs, *stacked* in one tensor, or *apart*: a list with a tensor for each run. Values are
+stacked, so that one call serves all runs; on a processor those between convolutions are apart where they are large.
+
+Each operation gets the first of its forms that leaves a run's bits independent of its slot: a rule of our own, what
 ``torch.vmap`` makes of it, or the operation once for each run. That is tried out: with the same run in every slot, all
 slots must hold the same bytes.
 """
@@ -10,7 +13,8 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import torch
@@ -20,10 +24,21 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from seedbed.capture import CapturedGraph, Draw, InputKind, OutputKind, Refusal
 from seedbed.capture.comparing import worst_output
 from seedbed.engines.stacked import slots
-from seedbed.engines.stacked.rules import RULES, Form, elementwise
+from seedbed.engines.stacked.rules import CONVOLUTIONS, OF_ONE, PRODUCTS, RULES, Form, elementwise
 
 InputKey = tuple[InputKind, str]
 OutputKey = tuple[OutputKind, str]
+
+# Of so many elements in a run, to stack what is apart takes longer than a call for each run.
+LARGE = 1 << 12
+
+
+class Kind(Enum):
+    """How a value is held."""
+
+    COMMON = "common"
+    STACKED = "stacked"
+    APART = "apart"
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,8 @@ class Call:
 
     Attributes:
         name: of the operation.
-        way: how all runs are computed: "rule", "vmap" or "each"; "once" where no run has values of its own.
+        way: how all runs are computed: "rule", "vmap" or "each"; "once" where no run has values of its own; "stack"
+            and "part" where a value is only held otherwise.
         compute: of the values at ``reads``.
         reads, writes: places of values.
         frees: places of values that nothing reads afterwards.
@@ -43,7 +59,7 @@ class Call:
     compute: Callable[..., Any]
     reads: tuple[int, ...]
     writes: int
-    frees: tuple[int, ...]
+    frees: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,7 @@ class Program:
         inputs: what goes in, in this order: [count, ...] each, but for what all runs share.
         outputs: what comes out, in this order: [count, ...] each.
         draws: the random draws among the inputs, by name, in the order in which training makes them.
+        calls: the operations, in the order in which they are computed.
     """
 
     count: int
@@ -63,7 +80,7 @@ class Program:
     calls: tuple[Call, ...]
     _places: int
     _constants: Mapping[int, Tensor]
-    _results: tuple[tuple[int, bool], ...]  # place, and whether it holds a value for each run
+    _results: tuple[tuple[int, Kind], ...]
 
     def run(self, *values: Tensor) -> list[Tensor]:
         """Compute the outputs; inputs are not changed."""
@@ -75,9 +92,13 @@ class Program:
             kept[call.writes] = call.compute(*[kept[place] for place in call.reads])
             for place in call.frees:
                 kept[place] = None
-        return [
-            kept[place] if own else kept[place].expand(self.count, *kept[place].shape) for place, own in self._results
-        ]
+        return [_stacked(kept[place], kind, self.count) for place, kind in self._results]
+
+
+def _stacked(value: Any, kind: Kind, count: int) -> Tensor:
+    if kind is Kind.STACKED:
+        return value  # type: ignore[no-any-return]
+    return torch.stack(value) if kind is Kind.APART else value.expand(count, *value.shape)
 
 
 def build(
@@ -103,6 +124,15 @@ def build(
         return builder.built()
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A value of the block that is tried out, and where a program keeps it."""
+
+    place: int
+    kind: Kind
+    value: Any
+
+
 class _Builder:
     def __init__(
         self,
@@ -114,9 +144,9 @@ class _Builder:
     ) -> None:
         self._graph, self._count, self._wanted, self._single = graph, count, tuple(wanted), values
         self._shared = {InputKind.INPUT, InputKind.TARGET} if shared else set()
-        self._places: dict[fx.Node, int] = {}
-        self._values: dict[fx.Node, Any] = {}
-        self._stacked: dict[fx.Node, bool] = {}
+        self._held: dict[fx.Node, _Held] = {}
+        self._also: dict[tuple[fx.Node, Kind], _Held] = {}  # what is held in another way, too
+        self._places = 0
         self._constants: dict[int, Tensor] = {}
         self._calls: list[Call] = []
 
@@ -129,70 +159,72 @@ class _Builder:
         placeholders = iter(self._graph.inputs)
         for node in graph.nodes:
             if node.op == "placeholder":
-                self._place_input(node, next(placeholders).key)
+                self._hold_input(node, next(placeholders).key)
             elif node in needed and node.op == "get_attr":
-                self._place(node, self._on_device(self._graph.constants[str(node.target)]), stacked=False)
-                self._constants[self._places[node]] = self._values[node]
+                constant = self._graph.constants[str(node.target)].to(self._device)
+                self._held[node] = self._hold(constant, Kind.COMMON)
+                self._constants[self._held[node].place] = constant
             elif node in needed and node.op == "call_function":
                 self._call(node)
         self._check(dict(zip(self._wanted, ends, strict=True)))
+        held = tuple((self._held[node].place, self._held[node].kind) for node in ends)
         return Program(
             self._count,
             tuple(each.key for each in self._graph.inputs),
             self._wanted,
             {each.name: each.draw for each in self._graph.inputs if each.draw is not None},
-            tuple(self._freeing(ends)),
-            len(self._places),
+            tuple(self._freeing({place for place, _ in held})),
+            self._places,
             self._constants,
-            tuple((self._places[node], self._stacked[node]) for node in ends),
+            held,
         )
 
     @property
     def _device(self) -> torch.device:
         return next(iter(self._single.values())).device
 
-    def _on_device(self, constant: Tensor) -> Tensor:
-        return constant.to(self._device)
+    def _hold(self, value: Any, kind: Kind) -> _Held:
+        self._places += 1
+        return _Held(self._places - 1, kind, value)
 
-    def _place(self, node: fx.Node, value: Any, *, stacked: bool) -> None:
-        self._places[node] = len(self._places)
-        self._values[node], self._stacked[node] = value, stacked
-
-    def _place_input(self, node: fx.Node, key: InputKey) -> None:
+    def _hold_input(self, node: fx.Node, key: InputKey) -> None:
         single = self._single[key]
         if key[0] in self._shared:
-            self._place(node, single, stacked=False)
+            self._held[node] = self._hold(single, Kind.COMMON)
             return
         strides = single.stride()
         span = 1 + sum((size - 1) * stride for size, stride in zip(single.shape, strides, strict=True))
-        whole = torch.empty_strided(
-            (self._count, *single.shape), (span, *strides), dtype=single.dtype, device=single.device
-        )
-        self._place(node, whole.copy_(single), stacked=True)
+        shape = (self._count, *single.shape)
+        whole = torch.empty_strided(shape, (span, *strides), dtype=single.dtype, device=single.device)
+        self._held[node] = self._hold(whole.copy_(single), Kind.STACKED)
 
     def _call(self, node: fx.Node) -> None:
         nodes, target = node.all_input_nodes, node.target
         assert callable(target)
-        given = [self._values[each] for each in nodes]
+        held = [self._held[each] for each in nodes]
         if target is operator.getitem:
-            form: Form = _item(node.args[1])
-            self._add(node, nodes, "once", form, form(*given), stacked=self._stacked[nodes[0]])
+            item = _item(node.args[1])
+            self._add(node, "once", item, held, item(held[0].value), held[0].kind)
             return
         bound = _Bound(node, nodes)
-        if not any(self._stacked[each] for each in nodes):
+        if all(each.kind is Kind.COMMON for each in held):
             form = bound.calling(target)
-            self._add(node, nodes, "once", form, form(*given), stacked=False)
+            self._add(node, "once", form, held, form(*(each.value for each in held)), Kind.COMMON)
             return
-        own = [self._stacked[each] for each in nodes]
         failures = []
-        for way, candidate in self._forms(node, bound, own, given):
+        for way in ("each", "rule", "vmap") if self._is_for_each(node) else ("rule", "vmap", "each"):
+            kind = Kind.APART if way == "each" else Kind.STACKED
+            given = [self._as(each, kind) for each in nodes]
             try:
-                value = candidate(*given)
+                found = self._form(way, node, bound, given)
+                if found is None:
+                    continue
+                value = found(*(each.value for each in given))
             except Exception as error:  # a form that does not do for this operation
                 failures.append(f"{way}: {error}")
                 continue
             if self._is_right(node, value) and slots.same_in_all(value):
-                self._add(node, nodes, way, candidate, value, stacked=True)
+                self._add(node, way, found, given, value, kind)
                 return
             failures.append(f"{way}: other bits in other slots")
         raise Refusal(
@@ -200,85 +232,92 @@ class _Builder:
             f"so that each gets the same bits wherever it stands: {'; '.join(failures)[:300]}"
         )
 
-    def _forms(
-        self, node: fx.Node, bound: _Bound, own: Sequence[bool], given: Sequence[Any]
-    ) -> Iterator[tuple[str, Form]]:
-        """Ways to compute a node for all runs, the fastest first."""
+    def _is_for_each(self, node: fx.Node) -> bool:
+        """Whether runs are computed one after another: on a processor, where the numbers of one are many."""
+        if self._device.type != "cpu":
+            return False
+        if node.target in CONVOLUTIONS:
+            return True
+        if node.target in PRODUCTS or all(self._held[each].kind is not Kind.APART for each in node.all_input_nodes):
+            return False
+        sizes = [each.meta["val"].numel() for each in (node, *node.all_input_nodes) if _is_tensor(each)]
+        return bool(max(sizes) >= LARGE)
+
+    def _as(self, node: fx.Node, kind: Kind) -> _Held:
+        """A value as an operation takes it: common, or held in that way."""
+        held = self._held[node]
+        if held.kind in (kind, Kind.COMMON):
+            return held
+        if (node, kind) not in self._also:
+            self._also[node, kind] = self._hold(_HOLDING[kind][1](held.value), kind)
+        return self._also[node, kind]
+
+    def _form(self, way: str, node: fx.Node, bound: _Bound, given: Sequence[_Held]) -> Form | None:
+        """A way to compute a node for all runs; None where there is no such."""
         target: Any = node.target
-        count = self._count
-        full = [value if mine else value.expand(count, *value.shape) for value, mine in zip(given, own, strict=True)]
+        own = [each.kind is not Kind.COMMON for each in given]
+        if way == "each":
+            return _for_each(bound.calling(OF_ONE.get(target, target)), own, self._count)
+        if way == "vmap":
+            # Traced once: vmap itself takes longer than most of what it calls.
+            mapped = torch.vmap(bound.calling(target), tuple(0 if mine else None for mine in own))
+            return make_fx(mapped)(*(each.value for each in given)).forward
+        full = [
+            each.value if mine else each.value.expand(self._count, *each.value.shape)
+            for each, mine in zip(given, own, strict=True)
+        ]
         chosen: Form | None = None
         if target in RULES:
             args, kwargs = bound.arguments(full)
             chosen = RULES[target](*args, **kwargs)
         elif torch.Tag.pointwise in target.tags and _keeps_type(node):
             chosen = elementwise(target, full, node.meta["val"].shape)
-        if chosen is not None:
-            spread = [not mine for mine in own]
-
-            def together(*tensors: Tensor) -> Any:
-                args, kwargs = bound.arguments(
-                    [
-                        each.expand(count, *each.shape) if wide else each
-                        for each, wide in zip(tensors, spread, strict=True)
-                    ]
-                )
-                return chosen(*args, **kwargs)
-
-            yield "rule", bound.calling(chosen) if all(own) else together
-        yield from self._mapped(target, bound, own, given)
-
-        def each(*tensors: Tensor) -> Any:
-            parts = [slots.parts(value) if mine else (value,) * count for value, mine in zip(tensors, own, strict=True)]
-            return _joined([call(*run) for run in zip(*parts, strict=True)])
-
-        call = bound.calling(target)
-        yield "each", each
-
-    def _mapped(
-        self, target: Any, bound: _Bound, own: Sequence[bool], given: Sequence[Any]
-    ) -> Iterator[tuple[str, Form]]:
-        """What vmap makes of it, traced once: vmap itself takes longer than most of what it calls."""
-        of_one = bound.calling(target)
-        dims = tuple(0 if mine else None for mine in own)
-        try:
-            traced = make_fx(torch.vmap(of_one, dims))(*given)
-        except Exception:  # an operation that vmap has no rule for
-            return
-        yield "vmap", traced.forward
+        if chosen is None:
+            return None
+        form = bound.calling(chosen)
+        return form if all(own) else _widened(form, own, self._count)
 
     def _is_right(self, node: fx.Node, value: Any) -> bool:
-        """Whether a value is of the form that the graph says, with a first dimension for runs."""
+        """Whether a value is of the form that the graph says, for each run."""
         expected = node.meta["val"]
-        if isinstance(expected, Tensor):
-            return (
-                isinstance(value, Tensor)
-                and value.shape == (self._count, *expected.shape)
-                and value.dtype == expected.dtype
-            )
-        return isinstance(value, tuple | list) and len(value) == len(expected)
+        if not isinstance(expected, Tensor):
+            return isinstance(value, tuple | list) and len(value) == len(expected)
+        apart = isinstance(value, list)
+        shape = expected.shape if apart else (self._count, *expected.shape)
+        return all(
+            isinstance(each, Tensor) and each.shape == shape and each.dtype == expected.dtype
+            for each in (value if apart else [value])
+        )
 
-    def _add(self, node: fx.Node, nodes: Sequence[fx.Node], way: str, form: Form, value: Any, *, stacked: bool) -> None:
-        self._place(node, value, stacked=stacked)
-        reads = tuple(self._places[each] for each in nodes)
-        self._calls.append(Call(str(node.target), way, form, reads, self._places[node], ()))
+    def _add(self, node: fx.Node, way: str, form: Form, given: Sequence[_Held], value: Any, kind: Kind) -> None:
+        written = {call.writes for call in self._calls}
+        for (source, wanted), held in self._also.items():
+            if held in given and held.place not in written:  # held in this way for the first time
+                name, holding = _HOLDING[wanted]
+                self._calls.append(Call(name, name, holding, (self._held[source].place,), held.place))
+        self._held[node] = self._hold(value, kind)
+        reads = tuple(each.place for each in given)
+        self._calls.append(Call(str(node.target), way, form, reads, self._held[node].place))
 
-    def _freeing(self, ends: Sequence[fx.Node]) -> Iterator[Call]:
-        """The calls, each with what is read for the last time."""
-        keep = {self._places[node] for node in ends} | set(self._constants)
-        keep |= set(range(len(self._graph.inputs)))  # held by who gave them
+    def _freeing(self, results: set[int]) -> Iterator[Call]:
+        """The calls, each with what is read for the last time. What was given is held by who gave it."""
+        given = {held.place for node, held in self._held.items() if node.op == "placeholder"}
+        keep = results | given | set(self._constants)
         last: dict[int, int] = {}
         for number, call in enumerate(self._calls):
             last |= dict.fromkeys((*call.reads, call.writes), number)
         for number, call in enumerate(self._calls):
             over = tuple(place for place in {*call.reads, call.writes} if last[place] == number and place not in keep)
-            yield Call(call.name, call.way, call.compute, call.reads, call.writes, over)
+            yield replace(call, frees=over)
 
     def _check(self, ends: Mapping[OutputKey, fx.Node]) -> None:
-        """What was computed for the run in the first slot must be what the graph computes for one run."""
+        """What was computed for the first run must be what the graph computes for one."""
         expected = self._graph.run({key: value.cpu() for key, value in self._single.items()})
-        found = {key: self._values[n][0] if self._stacked[n] else self._values[n] for key, n in ends.items()}
-        worst = worst_output({key: each.cpu() for key, each in found.items()}, {key: expected[key] for key in found})
+        found = {}
+        for key, node in ends.items():
+            held = self._held[node]
+            found[key] = (held.value if held.kind is Kind.COMMON else held.value[0]).cpu()
+        worst = worst_output(found, {key: expected[key] for key in found})
         if worst is not None:
             (kind, name), how = worst
             raise Refusal(f"the step of several runs does not compute what that of one does: the {kind} {name!r} {how}")
@@ -313,6 +352,9 @@ class _Bound:
         return call
 
 
+_HOLDING: dict[Kind, tuple[str, Form]] = {Kind.STACKED: ("stack", torch.stack), Kind.APART: ("part", slots.parts)}
+
+
 def _holds_node(value: Any) -> bool:
     found: list[fx.Node] = []
     fx.node.map_arg(value, found.append)
@@ -329,15 +371,39 @@ def _item(place: Any) -> Form:
 def _keeps_type(node: fx.Node) -> bool:
     """Whether all tensors of a node are of one type. Torch chooses a result's type otherwise where one is a single
     number, which is none any more when it is stacked."""
-    types = {each.meta["val"].dtype for each in node.all_input_nodes if isinstance(each.meta.get("val"), Tensor)}
+    types = {each.meta["val"].dtype for each in node.all_input_nodes if _is_tensor(each)}
     return len(types) == 1 or (node.target is torch.ops.aten.where.self and len(types) == 2)
 
 
-def _joined(results: Sequence[Any]) -> Any:
-    """What an operation gave for each run, as one: tensors [count, ...]."""
+def _for_each(of_one: Form, own: Sequence[bool], count: int) -> Form:
+    """The operation once for each run, of values that are apart or common."""
+    all_own = all(own)
+
+    def each(*values: Any) -> Any:
+        wide = values if all_own else [v if mine else (v,) * count for v, mine in zip(values, own, strict=True)]
+        return _apart([of_one(*run) for run in zip(*wide, strict=True)])
+
+    return each
+
+
+def _widened(form: Form, own: Sequence[bool], count: int) -> Form:
+    """A form of stacked values, of which some are common."""
+
+    def wide(*values: Tensor) -> Any:
+        return form(*(v if mine else v.expand(count, *v.shape) for v, mine in zip(values, own, strict=True)))
+
+    return wide
+
+
+def _apart(results: list[Any]) -> Any:
+    """What an operation gave for each run: a list of tensors, or a tuple of lists where it gives several."""
     if isinstance(results[0], tuple | list):
-        return tuple(_joined(each) for each in zip(*results, strict=True))
-    return None if results[0] is None else torch.stack(list(results))
+        return tuple(_apart(list(each)) for each in zip(*results, strict=True))
+    return None if results[0] is None else results
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    return isinstance(node.meta.get("val"), Tensor)
 
 
 def _needed(ends: Sequence[fx.Node]) -> set[fx.Node]:

@@ -60,9 +60,6 @@ EXACT = {
     aten.where.self,
 }
 
-# A convolution of one run that multiplies and adds so often keeps a core busy by itself; smaller ones gain from being
-# groups of one large convolution. Measured: see the page on benchmarks.
-LARGE_CONVOLUTION = 4e6
 # A copy to another order of dimensions costs less than a call for each run where a run has fewer elements.
 SMALL = 1 << 15
 
@@ -141,7 +138,7 @@ def _convolution(
     output_padding: Any,
     groups: int,
 ) -> Form | None:
-    if x.dim() != weight.dim() or _is_large(x, weight, groups):
+    if x.dim() != weight.dim():
         return None
     count = x.shape[0]
 
@@ -168,7 +165,7 @@ def _convolution_backward(
     groups: int,
     mask: Sequence[bool],
 ) -> Form | None:
-    if x.dim() != weight.dim() or _is_large(x, weight, groups):
+    if x.dim() != weight.dim():
         return None
     count = x.shape[0]
 
@@ -184,14 +181,6 @@ def _convolution_backward(
         )
 
     return form
-
-
-def _is_large(x: Tensor, weight: Tensor, groups: int) -> bool:
-    """Whether runs are convolved one after another: on a processor, where one keeps it busy."""
-    if x.device.type != "cpu":
-        return False
-    positions = x[0, :, 0].numel()
-    return positions * weight[0].numel() > LARGE_CONVOLUTION
 
 
 @rule(aten._native_batch_norm_legit_functional.default)
@@ -251,6 +240,43 @@ def _joined(x: Tensor | None) -> Tensor | None:
 
 def _apart(x: Tensor | None, count: int) -> Tensor | None:
     return None if x is None else x.view(count, x.numel() // count)
+
+
+def _convolution_of_one(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+    out: Tensor = aten.convolution(_channels_last(x), _channels_last(weight), *rest)
+    return out
+
+
+def _convolution_backward_of_one(grad: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> Any:
+    return aten.convolution_backward(_channels_last(grad), _channels_last(x), _channels_last(weight), *rest)
+
+
+def _max_pool_backward_of_one(grad: Tensor, x: Tensor, *rest: Any) -> Tensor:
+    last = x.dim() == 4 and x.stride(1) == 1
+    out: Tensor = aten.max_pool2d_with_indices_backward(_channels_last(grad) if last else grad, x, *rest)
+    return out
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """An image in the order that says so, too, where it has one channel, and both orders are the same."""
+    if x.dim() != 4:
+        return x
+    channels, height, width = x.shape[1:]
+    strides = (height * width * channels, 1, width * channels, channels)
+    last = x.contiguous(memory_format=torch.channels_last)
+    return last if last.stride() == strides else last.as_strided(x.shape, strides)
+
+
+# What is computed for each run by itself on a processor, and how: convolutions of one run keep it busy, and with the
+# channels last in memory they, and pooling and batch norm after them, are two to five times as fast.
+OF_ONE: dict[Any, Form] = {
+    aten.convolution.default: _convolution_of_one,
+    aten.convolution_backward.default: _convolution_backward_of_one,
+    aten.max_pool2d_with_indices_backward.default: _max_pool_backward_of_one,
+}
+CONVOLUTIONS = {aten.convolution.default, aten.convolution_backward.default}
+# Matrix products of all runs are one call of the library, however large they are.
+PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
 
 
 def _of_planes(target: Any) -> Rule:

@@ -38,9 +38,9 @@ def is_aligned(x: Tensor) -> bool:
     return x.stride(0) * x.element_size() % LINE == 0
 
 
-def parts(x: Tensor) -> Sequence[Tensor]:
+def parts(x: Tensor) -> list[Tensor]:
     """The slots of ``x``, each beginning at the same place of a line."""
-    return aligned(x).unbind(0)
+    return list(aligned(x).unbind(0))
 
 
 def flat(x: Tensor) -> Tensor:
@@ -60,12 +60,14 @@ def _stretch() -> int:
 
 
 def same_in_all(value: Any) -> bool:
-    """Whether every slot of a tensor, or of each in a sequence, holds the same bytes."""
-    if isinstance(value, tuple | list):
+    """Whether all runs have the same bytes: of a tensor [count, ...], a list of their tensors, or a tuple of these."""
+    if isinstance(value, tuple):
         return all(map(same_in_all, value))
+    if isinstance(value, list):
+        value = torch.stack(value)
     if not isinstance(value, Tensor) or not value.numel():
         return True
-    plain = value.detach().contiguous().flatten(1).view(torch.uint8) if value.dim() > 1 else _bytes_of_scalars(value)
+    plain = value.detach().reshape(len(value), -1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
     return bool((plain == plain[:1]).all())
 
 
@@ -87,7 +89,3 @@ def lies_folded(x: Tensor) -> bool:
 def _padded(size: int, element: int) -> int:
     per_line = max(1, LINE // element)
     return -(-size // per_line) * per_line
-
-
-def _bytes_of_scalars(value: Tensor) -> Tensor:
-    return value.detach().contiguous().view(-1, 1).view(torch.uint8)
