@@ -21,7 +21,7 @@ from seedbed.engines.results import failed, finished
 from seedbed.engines.stacked import optimizing, sizing
 from seedbed.engines.stacked.block import Block, wanted
 from seedbed.engines.stacked.program import InputKey, Program, build
-from seedbed.engines.stacked.rows import whole_rows
+from seedbed.engines.stacked.rows import in_memory, whole_rows
 from seedbed.engines.stacked.unsupported import Unsupported
 from seedbed.engines.starting import Start, begin
 from seedbed.engines.steps import capture_steps
@@ -81,8 +81,15 @@ class StackedEngine:
 
 @dataclass(frozen=True)
 class _Captured:
-    """What is known of an experiment before a block of it is trained: its rows, and the steps on them."""
+    """What is known of an experiment before a block of it is trained.
 
+    Attributes:
+        data: read into memory, as far as it can be.
+        rows: for training.
+        graphs: the step on each size of batch.
+    """
+
+    data: Data
     rows: tuple[Tensor, ...]
     graphs: Mapping[int, CapturedGraph]
 
@@ -96,11 +103,12 @@ def _captured(experiment: Experiment, data: Data) -> _Captured:
         if known is experiment and of is data:
             return captured
     rows = whole_rows(data.train)
+    held = in_memory(data, rows)
     with generators.seeded(0):
         optimizing.check_elementwise(make_optimizer(experiment, make_model(experiment)))
-    if evaluation_draws(experiment, data):
+    if evaluation_draws(experiment, held):
         raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
-    captured = _Captured(rows, capture_steps(experiment, rows, whole=True))
+    captured = _Captured(held, rows, capture_steps(experiment, rows, whole=True))
     _CAPTURED.append((experiment, data, captured))
     return captured
 
@@ -205,7 +213,7 @@ class StackedTrainer:
     def _prepare(self, split: int) -> _Prepared:
         data = make_data(self._experiment, split)
         captured = _captured(self._experiment, data)
-        return _Prepared(captured.rows, self._programs(captured), Evaluator(self._experiment, data))
+        return _Prepared(captured.rows, self._programs(captured), Evaluator(self._experiment, captured.data))
 
     def _programs(self, captured: _Captured) -> Mapping[int, Program]:
         """The program for each size of batch, tried on the first rows and the model of seed 0."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from seedbed import generators, memory
 from seedbed.copying import fresh_copy
 from seedbed.engines.batches import split_item, whole_tensors
 from seedbed.engines.stacked.unsupported import Unsupported
+from seedbed.experiments import Data
 
 MEMORY_SHARE = 0.25  # of what is free, that the items of a data set may take
 
@@ -43,6 +44,25 @@ def whole_rows(dataset: Dataset[Any]) -> tuple[Tensor, ...]:
     if not all(_same_bytes(one, other.flip(0)) for one, other in zip(first, again, strict=True)):
         raise Unsupported(f"{name}, whose items are others each time they are asked for")
     return first
+
+
+def in_memory(data: Data, train: tuple[Tensor, ...]) -> Data:
+    """The same data, whose sets are whole tensors; those that cannot be are left as they are.
+
+    Args:
+        train: the training rows, read already.
+    """
+
+    def held(dataset: Dataset[Any]) -> Dataset[Any]:
+        if dataset is data.train:
+            return whole
+        try:
+            return TensorDataset(*whole_rows(dataset))
+        except Unsupported:
+            return dataset
+
+    whole = TensorDataset(*train)
+    return Data(train=whole, evaluate={name: held(dataset) for name, dataset in data.evaluate.items()})
 
 
 def _check_size(name: str, dataset: Any, rows: int) -> None:
