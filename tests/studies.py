@@ -21,13 +21,14 @@ DIVERGED, FAILED = "diverged", "failed"  # given where a score would stand
 
 @dataclass(frozen=True)
 class Kept:
-    """An archive of evaluation sets by split, and of predictions by set and run."""
+    """An archive of evaluation sets by split, of predictions by set and run, and of curves by score and run."""
 
     sets: Mapping[int, tuple[EvaluationSet, ...]] = field(default_factory=dict)
     predicted: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    recorded: Mapping[str, Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]] = field(default_factory=dict)
 
     def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
-        return {}
+        return self.recorded.get(score, {})
 
     def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
         return self.predicted.get(evaluation_set, {})
@@ -101,6 +102,59 @@ def classified(
             {"test": {each.key: predicted[i] for i, each in enumerate(assignments) if status.get(i) != FAILED}},
         ),
     )
+
+
+def curved(
+    seeds: SeedsLike,
+    curves: Mapping[str, Any],
+    *,
+    epochs: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    engine: str = "plain",
+    larger_is_better: Mapping[str, bool] | None = None,
+    status: Mapping[int, str] | None = None,
+    returned: Sequence[str] | None = None,
+    primary: str | None = None,
+) -> Study:
+    """A study whose runs recorded these curves, score to values [runs, epochs], and ended with their last values.
+
+    Args:
+        epochs: those recorded, of all runs or of each; 1, 2, ... if absent. A run with fewer recorded its first values.
+        status: place of a run to how it ended, where that is not well.
+        returned: the scores that runs ended with; all that have curves if absent.
+    """
+    assignments = as_assignments(seeds)
+    values = {score: np.asarray(each, dtype=np.float64) for score, each in curves.items()}
+    width = next(iter(values.values())).shape[1]
+    shared = list(range(1, width + 1)) if epochs is None else list(epochs)
+    own = [tuple(each) for each in shared] if isinstance(shared[0], Sequence) else [tuple(shared)] * len(assignments)
+    ways = larger_is_better or {score: not score.endswith("loss") for score in values}
+    names = list(values) if returned is None else list(returned)
+    ended = dict(status or {})
+    recorded = {
+        score: {
+            each.key: (own[i], of_score[i, : len(own[i])])
+            for i, each in enumerate(assignments)
+            if ended.get(i) != FAILED
+        }
+        for score, of_score in values.items()
+    }
+    made = study_of(
+        assignments,
+        {
+            score: [
+                ended[i] if i in ended else values[score][i, len(own[i]) - 1] if score in values else 0.5
+                for i in range(len(assignments))
+            ]
+            for score in names
+        },
+        larger_is_better={score: ways.get(score, True) for score in names},
+        archive=Kept(recorded=recorded),
+    )
+    runs = tuple(replace(run, curve_epochs=() if ended.get(i) == FAILED else own[i]) for i, run in enumerate(made.runs))
+    identity = replace(
+        made.identity, engine=engine, primary=primary or names[0], fingerprint=Fingerprint({"epochs": width}, {}, {})
+    )
+    return replace(made, identity=identity, runs=runs)
 
 
 def additive(inits: int, orders: int, of_init: float, of_order: float, rest: float, seed: int) -> NDArray[np.float64]:

@@ -133,7 +133,7 @@ def _line_up(studies: Mapping[str, Study], metric: str | None, paired: bool | No
             f"{' and '.join(chosen)} share {len(shared)} seeds: at least {LEAST_SHARED} are needed to pair"
         )
     pairing = paired if paired is not None else len(shared) >= LEAST_SHARED
-    notes = list(_example_notes(list(chosen.values()), score))
+    notes = [*_checkpoint_notes(chosen, score), *_example_notes(list(chosen.values()), score)]
     if guessed:
         way = "larger" if True in directions else "smaller"
         notes.append(f"that a {way} {score} is better was guessed from its name")
@@ -179,6 +179,15 @@ def _runs_to_compare(study: Study, score: str) -> Study:
             f"independent: compare plain seeds, or select runs that share none"
         )
     return chosen
+
+
+def _checkpoint_notes(studies: Mapping[str, Study], score: str) -> tuple[str, ...]:
+    """Of which epochs the scores are, where a rule chose them; study by study where these differ."""
+    found = {name: study.checkpoint_notes(score) for name, study in studies.items()}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    without = ("scores are at the last epoch, by no rule",)
+    return tuple(f"{name}: {note}" for name, notes in found.items() for note in notes or without)
 
 
 def _example_notes(studies: Sequence[Study], score: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from seedbed.checkpoints import Chosen
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, Status
 from seedbed.scores import IMPORTED
@@ -72,13 +73,14 @@ class StoredRun:
     Attributes:
         assignment: which seed decided what.
         status: done, diverged or failed.
-        scores: final value of each score.
-        weights_hash: of the final weights; None where the run failed, or was imported.
+        scores: final value of each score; that of another epoch where a checkpoint rule chose it (``Study.at``).
+        weights_hash: of the final weights; None where the run failed, was imported, or its scores are of another epoch.
         wall_seconds: how long it took; 0 where it was imported.
         environment: key of the environment it was computed in.
         mixed: computed in another environment than the study's first run, with consent.
         curve_epochs: epochs at which curves are stored.
         error: of a failed run.
+        chosen: the epoch that a checkpoint rule chose; None without a rule, and where there was none to choose.
     """
 
     assignment: Assignment
@@ -90,6 +92,7 @@ class StoredRun:
     mixed: bool
     curve_epochs: tuple[int, ...]
     error: str | None
+    chosen: Chosen | None = None
 
 
 class Archive(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedbed import stats
+from seedbed.checkpoints import Best, Checkpoint, EpochSummary
 from seedbed.designs import WORDS, Design
 from seedbed.environment import Environment
 from seedbed.errors import InputError
@@ -31,12 +33,15 @@ class Runs:
         identity: what all runs have in common.
         runs: the runs.
         environments: key to environment.
+        archive: where large parts are found.
+        checkpoint: of which epoch the scores are, where a rule chose it (``Study.at``); None: of the last one.
     """
 
     identity: StudyIdentity
     runs: tuple[StoredRun, ...]
     environments: Mapping[str, Environment]
     archive: Archive
+    checkpoint: Checkpoint | None = None
 
     @property
     def name(self) -> str:
@@ -62,7 +67,8 @@ class Runs:
         return len(self.runs)
 
     def __repr__(self) -> str:
-        return f"<Study {self.name!r}: {len(self)} runs, engine {self.identity.engine}>"
+        at = "" if self.checkpoint is None else f", at {self.checkpoint.words}"
+        return f"<Study {self.name!r}: {len(self)} runs, engine {self.identity.engine}{at}>"
 
     def __getitem__(self, score: str) -> NDArray[np.float64]:
         """That score of every run [runs]; NaN where the run failed or diverged."""
@@ -86,7 +92,10 @@ class Runs:
             return meant[0]
         if meant:
             raise InputError(f"{self.name} has {score!r} of several evaluation sets: say {' or '.join(meant)}")
-        raise InputError(f"{self.name} has no score {score!r}; it has {', '.join(self.scores)}")
+        near = difflib.get_close_matches(score, self.scores, 1)
+        meant_by = f": did you mean {near[0]}?" if near else ";"
+        known = f"{'It' if near else 'it'} has {', '.join(self.scores)}"
+        raise InputError(f"{self.name} has no score {score!r}{meant_by} {known}")
 
     def larger_is_better(self, score: str | None = None) -> bool:
         """Which way a score is better; directs best, worst, wins and verdicts."""
@@ -107,7 +116,13 @@ class Runs:
         drawn = tuple(WORDS[role] for role in varied) or ("seeds",)
         held = tuple(f"{WORDS[role]} (seed {seed})" for role, seed in fixed.items() if role not in ("seed", "split"))
         split = () if "split" in varied else ("split",)
-        return stats.Scope(drawn, (*held, "data", *split, "hyperparameters"))
+        return self.with_rule(stats.Scope(drawn, (*held, "data", *split, "hyperparameters")))
+
+    def with_rule(self, scope: stats.Scope) -> stats.Scope:
+        """A scope in which the checkpoint rule is among what is held fixed, where there is one."""
+        if self.checkpoint is None:
+            return scope
+        return replace(scope, fixed=(*scope.fixed, f"checkpoint rule ({self.checkpoint.words})"))
 
     def select(self, seeds: SeedsLike) -> Self:
         """The same study, of these runs alone and in this order; those that are not stored are left out."""
@@ -195,8 +210,10 @@ class Runs:
         """What each run predicted for each example [runs, examples, ...]: classes, or values.
 
         Raises:
-            InputError: no such set, a run of the study did not keep its predictions, or runs are of different splits.
+            InputError: no such set, a run of the study did not keep its predictions, runs are of different splits, or
+                scores are of another epoch than the last.
         """
+        self._check_last_epoch("what the runs predicted for each example is")
         self._check_one_split()
         stored = self.archive.predictions(self.name, evaluation_set)
         missing = [run.assignment.label for run in self.runs if run.assignment.key not in stored]
@@ -224,8 +241,10 @@ class Runs:
         written to.
 
         Raises:
-            InputError: the runs predict values, or were tested on different splits.
+            InputError: the runs predict values, were tested on different splits, or their scores are of another epoch
+                than the last.
         """
+        self._check_last_epoch("what the runs predicted for each example is")
         if evaluation_set not in self._correct:  # several statistics ask for it, and it takes longest of all to read
             described = self.evaluation_set(evaluation_set, self._check_one_split())
             if described.classes is None:
@@ -241,6 +260,7 @@ class Runs:
 
     def weights(self, seed: int | Assignment) -> bytes:
         """The kept weights of one run, in safetensors form: ``safetensors.torch.load(study.weights(3))``."""
+        self._check_last_epoch("the kept weights are")
         found = self.archive.weights(self.name, self.run(seed).assignment.key)
         if found is None:
             raise InputError(f"{self.name} kept no weights of {seed}: run again with keep_weights='all'")
@@ -262,11 +282,15 @@ class Runs:
         return pandas.DataFrame(self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
-        """One plain mapping a run, in the order of the runs; None for what is not known of imported ones."""
+        """One plain mapping a run, in the order of the runs; None for what is not known of imported ones.
+
+        Where a checkpoint rule chose the epoch, the rule and the epoch of each run are in it, too.
+        """
         return [
             {
                 **{each: getattr(run.assignment, each) if self.seeds_known else None for each in ("seed", *ROLES)},
                 "status": str(run.status),
+                **self._epoch_of(run),
                 **{name: run.scores.get(name) for name in self.scores},
                 "wall_seconds": None if self.identity.imported else run.wall_seconds,
                 "weights_hash": run.weights_hash,
@@ -274,6 +298,54 @@ class Runs:
             }
             for run in self.runs
         ]
+
+    def _epoch_of(self, run: StoredRun) -> dict[str, Any]:
+        if self.checkpoint is None:
+            return {}
+        chosen = None if run.chosen is None else run.chosen.epoch
+        return {"checkpoint": self.checkpoint.rule.text, self.checkpoint.unit: chosen}
+
+    @property
+    def chosen_epochs(self) -> NDArray[np.float64]:
+        """The epoch whose scores are taken, of every run [runs]; NaN where there is none: the run failed, or diverged
+        before any could be chosen.
+
+        Raises:
+            InputError: no rule chose one: see ``Study.at``.
+        """
+        if self.checkpoint is None:
+            raise InputError(f"no epoch of {self.name} is chosen, its scores are of the last one: see Study.at")
+        return np.array([np.nan if run.chosen is None else run.chosen.epoch for run in self.runs], dtype=np.float64)
+
+    def epoch_summary(self) -> EpochSummary:
+        """The chosen epochs over runs: median, range, and how many were at the last recorded one.
+
+        Raises:
+            InputError: no rule chose one: see ``Study.at``.
+        """
+        epochs = self.chosen_epochs
+        found = epochs[np.isfinite(epochs)]
+        chosen = [run.chosen for run in self.runs if run.chosen is not None]
+        assert self.checkpoint is not None  # chosen_epochs has seen to it
+        patient = isinstance(self.checkpoint.rule, Best) and self.checkpoint.rule.patience is not None
+        going_on = [each for each in chosen if not each.diverged_later]
+        return EpochSummary(
+            n=len(found),
+            median=float(np.median(found)) if len(found) else np.nan,
+            earliest=int(found.min()) if len(found) else 0,
+            latest=int(found.max()) if len(found) else 0,
+            last=max((each.last for each in chosen), default=0),
+            n_at_last=sum(each.epoch == each.last for each in going_on),
+            n_not_stopped=sum(each.stopped is None for each in going_on) if patient else None,
+            n_diverged_later=len(chosen) - len(going_on),
+        )
+
+    def _check_last_epoch(self, what: str) -> None:
+        if self.checkpoint is not None and not self.checkpoint.is_last:
+            raise InputError(
+                f"{what} of the last epoch only, and scores of {self.name} are at {self.checkpoint.words} here: ask "
+                f"the study itself, without a checkpoint rule"
+            )
 
     def _check_not_empty(self) -> None:
         if not self.runs:

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from seedbed import stats
+from seedbed.checkpoints import Rule, as_rule
 from seedbed.designs import crossed_table
 from seedbed.environment import of_imported
 from seedbed.errors import InputError
@@ -21,6 +22,7 @@ from seedbed.records import Status
 from seedbed.scores import IMPORTED, GroupScores, NothingKept, Scores, as_scores, check_name, direction_settings
 from seedbed.seeds import Assignment
 from seedbed.stats.summary import without_intervals
+from seedbed.study import choosing
 from seedbed.study.identity import StoredRun, StudyIdentity
 from seedbed.study.runs import Runs
 
@@ -81,6 +83,45 @@ class Study(Runs):
             for group, each in scores.groups.items()
         }
 
+    def at(
+        self,
+        rule: str | Rule | None = None,
+        *,
+        best: str | None = None,
+        patience: int | None = None,
+        epoch: int | None = None,
+    ) -> Study:
+        """The same study with the scores of another epoch, which a checkpoint rule chooses in the curves of each run.
+
+        ``study.at(best="val/loss")`` takes the epoch at which that score is best, the earliest of equals; which way is
+        better is the score's. With ``patience=10`` training is stopped at the first recorded epoch by which 10 epochs
+        brought no improvement, and the best epoch up to there is taken (early stopping, as in Keras and Lightning with
+        the best weights restored). ``study.at(epoch=20)`` takes that epoch of every run, ``study.at("last")`` what
+        the runs ended with. As text, as the command's ``--at`` has it: ``study.at("best:val/loss,patience=10")``.
+
+        All scores of a run are those of its epoch, and all statistics of scores work on them; each names the rule. What
+        a score that chose the epoch, or one of the same examples, is worth is said beside it. ``chosen_epochs`` has the
+        epoch of each run, ``epoch_summary`` how they are distributed. Predictions and weights are of the last epoch,
+        and what needs them is refused.
+
+        An epoch at which a loss (of a trial: any score that it logged) is NaN or infinite is never chosen. A run that
+        has no other one has diverged; one that diverged later has not, and is counted by ``epoch_summary``.
+
+        Args:
+            patience: in epochs, also where only every so many are recorded; no less than the distance between these. Of
+                a trial, epochs are the steps at which it logged.
+
+        Raises:
+            InputError: no such rule or score; runs have no curves (imported ones, programs, or made without
+                ``curves=``), none at that epoch, or curves at different epochs; patience is less than their distance.
+        """
+        return choosing.at(self, as_rule(rule, best, patience, epoch))
+
+    def checkpoint_notes(self, score: str | None = None) -> tuple[str, ...]:
+        """What is to be known of a score whose epoch a checkpoint rule chose: the rule, and whether the choice makes
+        the score optimistic. None without a rule."""
+        return () if self.checkpoint is None else self.checkpoint.notes(self.check_score(score))
+
     def summary(self, score: str | None = None, confidence: float = 0.95) -> stats.Summary:
         """A summary of a score (the primary one where none is named) over runs; failed runs are left out.
 
@@ -99,7 +140,8 @@ class Study(Runs):
             raise InputError(f"{self.name} has no run to summarize: all have failed")
         found = stats.summarize(ended[score], confidence)
         scope = ended.scope
-        found = replace(found, scope=scope, diverged_rate=replace(found.diverged_rate, scope=scope))
+        notes = (*self.checkpoint_notes(score), *found.notes)
+        found = replace(found, notes=notes, scope=scope, diverged_rate=replace(found.diverged_rate, scope=scope))
         if ended.design.kind == "independent" or found.n == 0:
             return found
         return ended._with_shared_seeds(found, score)
@@ -188,7 +230,7 @@ class Study(Runs):
         chosen, score = self._roles_alone(), self.check_score(score)
         roles = ("init", "order", *(["noise"] if "noise" in chosen.design.varied else []))
         table = crossed_table(chosen.assignments, chosen[score], roles)
-        notes = [table.note] if table.note else []
+        notes = [*self.checkpoint_notes(score), *([table.note] if table.note else [])]
         if len(chosen) < len(self):
             notes.append(f"{len(self) - len(chosen)} runs with plain seeds are left out")
         return table.scores, tuple(notes)
@@ -289,7 +331,8 @@ class Study(Runs):
         """A score of the best of k seeds, on average, for each k (`stats.expected_best`)."""
         chosen, score = self._independent("an expected best"), self.check_score(score)
         better = self.larger_is_better(score)
-        return stats.expected_bests(chosen[score], ks, confidence, larger_is_better=better, rng=rng)
+        found = stats.expected_bests(chosen[score], ks, confidence, larger_is_better=better, rng=rng)
+        return {k: replace(each, scope=self.with_rule(each.scope)) for k, each in found.items()}
 
     def luck_of(self, seed: int | Assignment, score: str | None = None) -> stats.Luck:
         """How unusual one run's score is among the others' (`stats.luck_of`)."""
