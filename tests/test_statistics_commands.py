@@ -356,7 +356,7 @@ def test_best_of_numbered_diverged_and_equal_runs(printed) -> None:
         ("show nothing --cite", "has no study 'nothing'"),
         ("compare slow fast --metric auc", "slow has no score 'auc'"),
         ("compare slow fast --metric loss", "say train/loss or test/loss"),
-        ("compare slow percent", "percent has no score 'test/accuracy'; it has test_acc"),
+        ("compare slow percent", "percent has no score 'test/accuracy': did you mean test_acc? It has test_acc"),
         ("compare slow", "a comparison needs at least two studies, got 'slow' alone"),
         ("compare alone.csv", "alone.csv holds one group: name the column that tells the methods apart with --group"),
         ("compare none.csv", "none.csv cannot be read"),

@@ -8,7 +8,7 @@ import json
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import json_option, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
 
 
 @click.command()
@@ -16,6 +16,7 @@ from seedbed.cli.read import json_option, load_study, metric_option, of_one_kind
 @store_option
 @json_option
 @metric_option
+@at_option
 @click.option("-k", "k", type=click.IntRange(min=1), help="The best of so many seeds (default: of 1, 2, 3, 5, 10 ...).")
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only this split seed.")
@@ -25,6 +26,7 @@ def best(
     store: str,
     as_json: bool,
     metric: str | None,
+    at: str | None,
     k: int | None,
     seeds: str | None,
     split: str | None,
@@ -35,16 +37,17 @@ def best(
 
     from seedbed.report import decomposition, hunting, terminal, text, wording
 
-    loaded = of_one_kind(load_study(study, store, seeds, split))
+    loaded = at_rule(of_one_kind(load_study(study, store, seeds, split)), at)
     score = loaded.check_score(metric)
     found = hunting.hunt(loaded, score, k, confidence)
     if as_json:
-        values = {"metric": score, **dataclasses.asdict(found), "best": text.keys(loaded, found.best)}
+        asked = {"metric": score, "checkpoint": text.checkpoint_json(loaded)}
+        values = {**asked, **dataclasses.asdict(found), "best": text.keys(loaded, found.best)}
         print(json.dumps(text.json_value(values), indent=1))
         return DONE
     console = Console()
     way = "larger is better" if loaded.larger_is_better(score) else "smaller is better"
-    about = f"{wording.title(loaded, score)} of {loaded.name}, {wording.seeds(loaded)}"
+    about = f"{wording.title(loaded, score)} of {loaded.name}{wording.at(loaded)}, {wording.seeds(loaded)}"
     terminal.paragraph(about, console, style="bold")
     terminal.paragraph(hunting.best_line(loaded, found, way), console)
     print(file=console.file)

@@ -11,7 +11,7 @@ import click
 from seedbed.cli import DONE
 from seedbed.cli.amounts import Amount, AmountType
 from seedbed.cli.import_scores import table_options
-from seedbed.cli.read import json_option, load_study, metric_option, store_option
+from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # what scor
 @store_option
 @json_option
 @metric_option
+@at_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
 @table_options
@@ -39,6 +40,7 @@ def compare(
     store: str,
     as_json: bool,
     metric: str | None,
+    at: str | None,
     seeds: str | None,
     split: str | None,
     paired: bool | None,
@@ -61,6 +63,8 @@ def compare(
         if given := [name for name, value in columns.items() if value is not None]:
             raise InputError(f"--{given[0].replace('_', '-')} is of a table: compare a file such as scores.csv with it")
         studies = [load_study(name, store, seeds, split) for name in names]
+    if at is not None:  # of the runs that are compared: the others may have no curves
+        studies = [at_rule(of_one_kind(each), at) for each in studies]
     if len(studies) < 2:
         raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
     width = None if margin is None else margin.of(studies[0], studies[0].check_score(metric), "--margin")
@@ -99,13 +103,15 @@ def compare_studies(
 
     score = studies[0].check_score(metric)
     names = comparing.names_of(studies)
+    checkpoints = {name: text.checkpoint_json(each) for name, each in zip(names, studies, strict=True)}
+    at = wording.at(studies[0]) if len({wording.at(each) for each in studies}) == 1 else ""
     if len(studies) == 2:
         found = comparing.compare(*studies, metric=score, paired=paired, confidence=confidence, margin=margin)
         if as_json:
-            values = {"a": names[0], "b": names[1], "metric": score, "better": found.better}
+            values = {"a": names[0], "b": names[1], "metric": score, "checkpoints": checkpoints, "better": found.better}
             print(json.dumps({**values, **text.json_value(dataclasses.asdict(found))}, indent=1))
             return
-        terminal.paragraph(comparison.heading(names, score, found), console, style="bold")
+        terminal.paragraph(comparison.heading(names, score, found, at), console, style="bold")
         terminal.paragraph(f"{comparison.verdict(names, found)}.", console)
         print(file=console.file)
         terminal.facts(comparison.rows(names, found), console)
@@ -113,11 +119,11 @@ def compare_studies(
     else:
         several = comparing.compare_many(studies, metric=score, paired=paired, confidence=confidence, margin=margin)
         if as_json:
-            print(json.dumps(comparison.pairs_json(score, several), indent=1))
+            print(json.dumps(comparison.pairs_json(score, several, checkpoints), indent=1))
             return
         way = "larger" if studies[0].larger_is_better(score) else "smaller"
         kind = "runs of the same seed paired" if next(iter(several.pairs.values())).paired else "runs not paired"
-        line = f"{len(names)} studies, all pairs: {score} ({way} is better), {kind}"
+        line = f"{len(names)} studies, all pairs: {score}{at} ({way} is better), {kind}"
         terminal.paragraph(line, console, style="bold")
         print(file=console.file)
         terminal.table(comparison.COLUMNS, comparison.pair_rows(several), console, spare=("a run beats one",))

@@ -8,7 +8,15 @@ import json
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import json_option, load_study, metric_option, print_verifications, store_option
+from seedbed.cli.read import (
+    at_option,
+    at_rule,
+    json_option,
+    load_study,
+    metric_option,
+    print_verifications,
+    store_option,
+)
 
 
 @click.command()
@@ -16,9 +24,18 @@ from seedbed.cli.read import json_option, load_study, metric_option, print_verif
 @store_option
 @json_option
 @metric_option
+@at_option
 @click.option("--split", help="Only this split seed.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of intervals.")
-def decompose(study: str, store: str, as_json: bool, metric: str | None, split: str | None, confidence: float) -> int:
+def decompose(
+    study: str,
+    store: str,
+    as_json: bool,
+    metric: str | None,
+    at: str | None,
+    split: str | None,
+    confidence: float,
+) -> int:
     """Take the spread of a score apart: initial weights, order, noise, the finite test set, the luck of the best seed.
 
     Weights and order are told apart by a crossed design, such as seedbed run people --init 0:16 --order 0:16; what the
@@ -29,14 +46,17 @@ def decompose(study: str, store: str, as_json: bool, metric: str | None, split: 
     from seedbed.report import decomposition, terminal, text, wording
 
     loaded = load_study(study, store, None, split)
+    if at is not None:  # of the runs that can be taken apart: the others may have no curves
+        loaded = at_rule(loaded.by_roles if loaded.by_roles.runs else loaded, at)
     score = loaded.check_score(metric)
     found = decomposition.causes(loaded, score, confidence)
     if as_json:
-        print(json.dumps({"metric": score, **text.json_value(dataclasses.asdict(found))}, indent=1))
+        asked = {"metric": score, "checkpoint": text.checkpoint_json(loaded)}
+        print(json.dumps({**asked, **text.json_value(dataclasses.asdict(found))}, indent=1))
         return DONE
     console = Console()
     chosen = loaded if found.components is None else loaded.by_roles
-    about = f"{wording.title(loaded, score)} of {loaded.name}, {wording.seeds(chosen)}"
+    about = f"{wording.title(loaded, score)} of {loaded.name}{wording.at(loaded)}, {wording.seeds(chosen)}"
     terminal.paragraph(about, console, style="bold")
     notes: list[str] = []
     if found.components is not None and found.isolated is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import load_study, store_option
+from seedbed.cli.read import at_option, at_rule, load_study, store_option
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("study")
 @store_option
+@at_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="csv where not given.")
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 def export(
     study: str,
     store: str,
+    at: str | None,
     seeds: str | None,
     split: str | None,
     form: str | None,
@@ -45,9 +47,11 @@ def export(
             raise InputError(f"{option} needs a name, got ''")
     if folder is not None and (output is not None or form is not None):
         raise InputError("--weights writes files of its own form into a folder: leave -o and --format out")
+    if folder is not None and at is not None:
+        raise InputError("kept weights are of the last epoch only: --weights goes without --at")
     if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
         raise InputError(f"{folder} is a file: --weights takes a folder")
-    loaded = load_study(study, store, seeds, split)
+    loaded = at_rule(load_study(study, store, seeds, split), at)
     try:
         if folder is not None:
             click.echo(f"{_write_weights(loaded, Path(folder))} files written to {folder}", err=True)

@@ -9,7 +9,7 @@ import click
 
 from seedbed.cli import DONE
 from seedbed.cli.amounts import Amount, AmountType
-from seedbed.cli.read import json_option, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
 
 
 @click.command()
@@ -17,6 +17,7 @@ from seedbed.cli.read import json_option, load_study, metric_option, of_one_kind
 @store_option
 @json_option
 @metric_option
+@at_option
 @click.option("--detect", type=AmountType(), help="A difference of two methods' means that would matter.")
 @click.option("--width", type=AmountType(), help="The ± that the mean's interval is to have.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="How often the difference is to be found.")
@@ -28,6 +29,7 @@ def plan(
     store: str,
     as_json: bool,
     metric: str | None,
+    at: str | None,
     detect: Amount | None,
     width: Amount | None,
     power: float,
@@ -42,9 +44,9 @@ def plan(
     """
     from rich.console import Console
 
-    from seedbed.report import planning, terminal, text
+    from seedbed.report import planning, terminal, text, wording
 
-    loaded = of_one_kind(load_study(study, store, None, None))
+    loaded = at_rule(of_one_kind(load_study(study, store, None, None)), at)
     score = loaded.check_score(metric)
     summary = loaded.summary(score, confidence)
     difference = None if detect is None else detect.of(loaded, score, "--detect")
@@ -52,14 +54,15 @@ def plan(
     found = planning.plans(summary, difference, half, power, correlation)
     if as_json:
         spread = {"n": summary.n, "sd": summary.sd, "sd_low": summary.sd_low, "sd_high": summary.sd_high}
-        values = {"metric": score, **spread, "plans": [dataclasses.asdict(each) for each in found]}
+        asked = {"metric": score, "checkpoint": text.checkpoint_json(loaded)}
+        values = {**asked, **spread, "plans": [dataclasses.asdict(each) for each in found]}
         print(json.dumps(text.json_value(values), indent=1))
         return DONE
     console = Console()
-    terminal.paragraph(f"{loaded.name}, {score}: {planning.spread(summary)}", console, style="bold")
+    terminal.paragraph(f"{loaded.name}, {score}{wording.at(loaded)}: {planning.spread(summary)}", console, style="bold")
     print(file=console.file)
     terminal.facts(planning.rows(found), console)
     print(file=console.file)
-    for note in planning.notes(summary, found):
+    for note in [*map(text.as_sentence, loaded.checkpoint_notes(score)), *planning.notes(summary, found)]:
         terminal.paragraph(note, console, style="dim")
     return DONE

@@ -21,6 +21,11 @@ store_option = click.option(
 )
 metric_option = click.option("--metric", help="A score, such as test/accuracy; the study's main one if absent.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+at_option = click.option(
+    "--at", metavar="RULE",
+    help="Scores of another epoch than the last, from stored curves: best:val/loss (the epoch at which that score is "
+    "best), best:val/loss,patience=10 (with early stopping), epoch:20, or last.",
+)  # fmt: skip
 
 
 @click.command()
@@ -63,6 +68,7 @@ def studies(store: str, as_json: bool) -> int:
 @click.option("--split", help="Only these split seeds.")
 @click.option("--roles", is_flag=True, help="The runs with a seed for each role, where there are plain seeds too.")
 @metric_option
+@at_option
 @click.option("--lines/--no-lines", default=False, help="A line for each run too.")
 @click.option("--cite", is_flag=True, help="A sentence for a paper, and rows of Markdown and LaTeX tables.")
 def show(
@@ -73,6 +79,7 @@ def show(
     split: str | None,
     roles: bool,
     metric: str | None,
+    at: str | None,
     lines: bool,
     cite: bool,
 ) -> int:
@@ -83,7 +90,7 @@ def show(
     from seedbed.store import stoppings
 
     whole = load_study(study, store, seeds, split)
-    loaded = of_one_kind(whole, roles=roles)
+    loaded = at_rule(of_one_kind(whole, roles=roles), at)
     score = loaded.check_score(metric) if loaded.scores or metric else ""  # a program may only have failed so far
     summaries = text.summaries_of(loaded, None if metric is None else [score])
     if as_json:
@@ -105,7 +112,8 @@ def show(
         f"{loaded.name}: {text.counted(len(loaded), 'run')} {text.origin(loaded)}", console, style="bold"
     )
     terminal.summary(loaded, console, summaries, score=score, bars=True)
-    if others := [name for name, summary in summaries.items() if name != score and summary.notes]:
+    about = len(loaded.checkpoint_notes(score)[:1]) if score else 0  # said of all scores
+    if others := [name for name, summary in summaries.items() if name != score and summary.notes[about:]]:
         terminal.paragraph(f"Notes on {', '.join(others)}: --metric shows them.", console, style="dim")
     if len(loaded) < len(whole):
         left = text.counted(len(whole) - len(loaded), "run")
@@ -116,7 +124,7 @@ def show(
         )
         terminal.paragraph(f"Not among these numbers: {left} with {kind}; {other}.", console, style="dim")
     for line in stopping.lines(stoppings(study, store)):
-        terminal.paragraph(line, console)
+        terminal.paragraph(line if loaded.checkpoint is None else f"{line} (at the last epoch)", console)
     print_verifications(loaded, store, console)
     return DONE
 
@@ -128,6 +136,11 @@ def of_one_kind(study: Study, *, roles: bool = False) -> Study:
     if roles and not chosen.runs:
         raise InputError(f"{study.name} has no run with a seed for each role")
     return chosen
+
+
+def at_rule(study: Study, at: str | None) -> Study:
+    """The study with the scores of the epochs that a rule chooses, where one is given."""
+    return study if at is None else study.at(at)
 
 
 def print_verifications(study: Study, store: str, console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from seedbed.checkpoints import AtEpoch
 from seedbed.report import text, wording
 from seedbed.report.rounding import half_of, has_width
 from seedbed.stats import Summary
@@ -24,7 +25,9 @@ def sentence(study: Study, score: str, summary: Summary) -> str:
     certain = wording.has_interval(summary)
     name = wording.title(study, score)
     if summary.n == 0:
-        return f"{name} of {study.name}: none of {text.counted(summary.n_diverged, 'run')} converged."
+        return (
+            f"{name} of {study.name}{wording.at(study)}: none of {text.counted(summary.n_diverged, 'run')} converged."
+        )
     places = unit.places(half_of(summary.mean_low, summary.mean_high)) if certain else _places_alone(unit)
     mean = f"{unit.number(summary.mean, places)}{unit.sign}"
     if summary.n > 1:
@@ -50,12 +53,18 @@ def sentence(study: Study, score: str, summary: Summary) -> str:
     cover = ", so that the interval does not cover other data" if certain else ""
     return (
         f"{name} of {study.name} was {mean} ({'; '.join(parts)}). "
-        f"Varied: {text.varied(study)}; fixed: {text.fixed(study)}{cover}. {when(study)}"
+        f"Varied: {text.varied(study)}; fixed: {text.fixed(study)}{cover}. {when(study, score)}"
     )
 
 
-def when(study: Study) -> str:
+def when(study: Study, score: str) -> str:
     """Of which epoch the scores are, and which data chose it."""
+    if study.checkpoint is not None and not study.checkpoint.is_last:
+        told = [text.epochs_line(study)]
+        if isinstance(study.checkpoint.rule, AtEpoch):
+            told.append("No data chose it, if it was fixed before any score was looked at.")
+        told += [f"{note[:1].upper()}{note[1:]}." for note in study.checkpoint_notes(score)[1:]]
+        return " ".join(told)
     epochs = study.identity.fingerprint.settings.get("epochs")
     if epochs is None:
         return "It is not known here of which epoch the scores are."

@@ -20,15 +20,19 @@ EXPLANATION = {
 SMALL = 1e-4  # below which no p-value is told apart from another
 
 
-def heading(names: tuple[str, ...], score: str, found: Comparison) -> str:
-    """What is compared: ``A minus B, test/accuracy (larger is better), 200 pairs of runs with the same seed``."""
+def heading(names: tuple[str, ...], score: str, found: Comparison, at: str = "") -> str:
+    """What is compared: ``A minus B: test/accuracy (larger is better), 200 pairs of runs with the same seed``.
+
+    Args:
+        at: follows the score's name: of which epoch it is (``wording.at``).
+    """
     way = "larger" if found.larger_is_better else "smaller"
     sizes = (
         f"{counted(found.n_a, 'pair')} of runs with the same seed"
         if found.paired
         else f"{found.n_a} and {counted(found.n_b, 'run')}, not paired"
     )
-    return f"{names[0]} minus {names[1]}: {score} ({way} is better), {sizes}"
+    return f"{names[0]} minus {names[1]}: {score}{at} ({way} is better), {sizes}"
 
 
 def verdict(names: tuple[str, ...], found: Comparison) -> str:
@@ -108,8 +112,8 @@ def pair_notes(found: Comparisons) -> list[str]:
     return notes
 
 
-def pairs_json(score: str, found: Comparisons) -> dict[str, Any]:
-    """All pairs as JSON values."""
+def pairs_json(score: str, found: Comparisons, checkpoints: Mapping[str, Any]) -> dict[str, Any]:
+    """All pairs as JSON values; ``checkpoints`` has the rule of each study, by name."""
     values: Mapping[str, Any] = {
         field.name: getattr(found, field.name)
         for field in dataclasses.fields(found)
@@ -117,6 +121,7 @@ def pairs_json(score: str, found: Comparisons) -> dict[str, Any]:
     }
     return {
         "metric": score,
+        "checkpoints": json_value(checkpoints),
         **json_value(values),
         "scope": json_value(dataclasses.asdict(found.scope)),
         "pairs": [

@@ -53,6 +53,11 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
     chosen = study if components is None else study.by_roles
     name = score.partition("/")[0]
     try:
+        if study.checkpoint is not None and not study.checkpoint.is_last:
+            raise InputError(
+                f"what the runs predicted for each example is of the last epoch only: of scores at "
+                f"{study.checkpoint.words}, the test set's part of the spread is not known"
+            )
         if study.identity.imported:
             raise InputError(
                 f"{score} was imported without what was predicted for each example: its test set's part of the spread "

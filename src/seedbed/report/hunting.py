@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from seedbed.errors import InputError
 from seedbed.report import decomposition
 from seedbed.report.rounding import plain, with_interval, with_sign
-from seedbed.report.text import reached_by, run_word
+from seedbed.report.text import as_sentence, reached_by, run_word
 from seedbed.report.wording import listed
 from seedbed.seeds import Assignment
 from seedbed.stats import Holdout, Interval, Luck, Summary
@@ -29,6 +29,7 @@ class Hunt:
         luck: how unusual it is.
         holdout: what its lead is worth on other examples; None where no predicted classes are stored.
         trained_on: whether those are rows that the runs were trained on.
+        about: what is to be known of the scores, where a checkpoint rule chose their epochs.
     """
 
     summary: Summary
@@ -37,6 +38,7 @@ class Hunt:
     luck: Luck
     holdout: Holdout | None
     trained_on: bool
+    about: tuple[str, ...] = ()
 
 
 def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
@@ -58,7 +60,10 @@ def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
         described = study.evaluation_set(name, study.assignments[0].split)
         if described.examples >= 4:
             holdout, trained_on = study.best_seed_holdout(name, confidence=confidence), not described.held_out
-    return Hunt(summary, best_of, best, study.luck_of(best[0], score), holdout, trained_on)
+    about = list(study.checkpoint_notes(score))
+    if study.checkpoint is not None and not study.checkpoint.is_last:
+        about.append("what the best run's lead is worth on other examples is known of the last epoch alone")
+    return Hunt(summary, best_of, best, study.luck_of(best[0], score), holdout, trained_on, tuple(about))
 
 
 COLUMNS = ("best of", "score on average", "95 % CI", "minus the mean")
@@ -76,7 +81,7 @@ def rows(found: Hunt) -> list[tuple[str, ...]]:
 
 def notes(found: Hunt) -> list[str]:
     """What to know of it."""
-    told: list[str] = []
+    told = [as_sentence(note) for note in found.about]
     if missing := [number for number, interval in found.best_of.items() if interval.low is None]:
         told.append(
             f"No interval for the best of {listed([str(each) for each in missing])}: that of the best of k takes "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seedbed.checkpoints import Best, EpochSummary
 from seedbed.records import Status
 from seedbed.report import wording
 from seedbed.report.rounding import has_width, plain, with_interval
@@ -38,7 +39,9 @@ def run_line(study: Study, run: StoredRun) -> str:
         line = f"{run_word(study)} = {label:>4} | " + " | ".join(
             f"{name} = {value:0.4f}" for name, value in run.scores.items()
         )
-    return line + ("  diverged" if run.status is Status.DIVERGED else "") + ("  mixed" if run.mixed else "")
+    epoch = "" if study.checkpoint is None or run.chosen is None else f"  at {study.checkpoint.unit} {run.chosen.epoch}"
+    diverged = "  diverged" if run.status is Status.DIVERGED else ""
+    return line + epoch + diverged + ("  mixed" if run.mixed else "")
 
 
 def fill(form: str, values: Mapping[str, Any]) -> str:
@@ -153,6 +156,7 @@ def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | N
     return [
         "; ".join(ended) + ".",
         *([f"ALL RUNS GAVE THE SAME RESULT: {text}"] if (text := sameness(study)) else []),
+        *([line] if (line := epochs_line(study)) else []),
         *undefined,
         *(score_notes(study, score, summaries[score]) if score in summaries else ()),
         " ".join([f"Varied: {varied(study)}. Fixed: {fixed(study)}.", *intervals]),
@@ -173,11 +177,47 @@ def sameness(study: Study) -> str:
 
 def score_notes(study: Study, score: str, summary: Summary) -> list[str]:
     """What a score's own values ask to be noted."""
-    notes = [f"{note}." for note in summary.notes]
+    of_all = study.checkpoint_notes(score)[:1]  # said once, of all scores
+    notes = [f"{note}." for note in summary.notes if note not in of_all]
     ends = [summary.mean_low, summary.mean_high, summary.next_low, summary.next_high]
     if wording.unit_of(study, score).sign and any(end < 0 or end > 1 for end in ends):
         notes.append("an interval is cut at what a share can be: it supposes normal scores, and reached beyond.")
     return [f"{score}: {note}" for note in notes]
+
+
+def epochs_line(study: Study) -> str:
+    """Of which epochs the scores are, where a checkpoint rule chose them: ``Scores are at the epoch of best val/loss:
+    median 34, from 12 to 100 (the last recorded).`` Empty without a rule."""
+    if study.checkpoint is None:
+        return ""
+    found, unit = study.epoch_summary(), study.checkpoint.unit
+    parts = [f"Scores are at {study.checkpoint.words}"]
+    if isinstance(study.checkpoint.rule, Best) and found.n:
+        last = f"{unit} {found.last}, the last recorded" if found.latest == found.last else f"recorded to {found.last}"
+        parts = [f"{parts[0]}: median {found.median:g}, from {found.earliest} to {found.latest} ({last})"]
+        parts.append(_might_improve(found))
+    if found.n_diverged_later:
+        parts.append(
+            f"{counted(found.n_diverged_later, 'run')} diverged after that {unit}, and count as converged here"
+        )
+    return "; ".join(parts) + "."
+
+
+def _might_improve(found: EpochSummary) -> str:
+    """How many runs were best at their last epoch, or not stopped before it."""
+    longer, runs = "longer training might improve", counted(found.n, "run")
+    if found.n_not_stopped is None:
+        if not found.n_at_last:
+            return f"none of {runs} is best at its last one"
+        return f"{found.n_at_last} of {runs} {_is(found.n_at_last)} best at the last one: {longer} them"
+    if not found.n_not_stopped:
+        return f"patience stopped {'the one run' if found.n == 1 else f'all {found.n} runs'}"
+    at_last = f" ({found.n_at_last} {_is(found.n_at_last)} best at the last epoch)" if found.n_at_last else ""
+    return f"patience did not stop {found.n_not_stopped} of {runs}, and {longer} them{at_last}"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def varied(study: Study) -> str:
@@ -238,6 +278,7 @@ def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:
         "device": identity.device,
         "seeds_known": identity.seeds_known,
         "primary": identity.primary,
+        "checkpoint": checkpoint_json(study),
         "environments": {
             key: {"identity": dict(each.identity), "details": dict(each.details)}
             for key, each in study.environments.items()
@@ -245,6 +286,22 @@ def as_json(study: Study, summaries: Mapping[str, Summary]) -> dict[str, Any]:
         "n_failed": study.count(Status.FAILED),
         "summary": {score: _summary_json(study, score, summaries.get(score)) for score in study.scores},
         "runs": [json_value(row) for row in study.rows()],
+    }
+
+
+def checkpoint_json(study: Study) -> dict[str, Any] | None:
+    """The checkpoint rule of a study and the epochs that it chose, as JSON values; None without a rule."""
+    if study.checkpoint is None:
+        return None
+    checkpoint = study.checkpoint
+    return {
+        "rule": checkpoint.rule.text,
+        "words": checkpoint.words,
+        "unit": checkpoint.unit,
+        "larger_is_better": checkpoint.larger_is_better,
+        "direction_guessed": checkpoint.guessed,
+        "not_recorded": list(checkpoint.left_out),
+        "epochs": json_value(dataclasses.asdict(study.epoch_summary())),
     }
 
 

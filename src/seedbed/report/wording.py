@@ -67,6 +67,11 @@ def title(study: Study, score: str) -> str:
     return f"{words[:1].upper()}{words[1:]} on {name}"
 
 
+def at(study: Study) -> str:
+    """`` at the epoch of best val/loss, patience 10``, to follow a score's name; empty without a checkpoint rule."""
+    return "" if study.checkpoint is None else f" at {study.checkpoint.words}"
+
+
 def seeds(study: Study) -> str:
     """``seeds 0 to 999``; ``20 seeds from 3 to 3407``; ``64 x 64 seeds of initial weights and order``; ``5 runs``."""
     runs = study.assignments
@@ -109,7 +114,7 @@ def has_interval(summary: Summary) -> bool:
 def headline(study: Study, score: str, summary: Summary) -> str:
     """The answer in a line or two: the mean, its interval and what that covers, and where further seeds will fall."""
     unit = unit_of(study, score)
-    name, where = title(study, score), seeds(study)
+    name, where = title(study, score) + at(study), seeds(study)
     if summary.n == 0:
         return f"{name}, {where}: no run converged."
     kind = f" {summary.of}" if summary.of else ""
