@@ -141,7 +141,8 @@ def test_runs_of_a_crossed_design_are_not_counted_as_independent() -> None:
 def test_plain_seeds_crossed_with_splits_share_seeds_too() -> None:
     found = study_of(grid(seed="0:6", split="0:5"), TABLE.ravel()).summary()
     assert found.mean_low == stats.crossed_mean_interval(TABLE).low
-    assert "6 plain x 5 of split" in found.notes[0]
+    assert found.notes[0].startswith("the 5 splits are of one data set")
+    assert "6 plain x 5 of split" in found.notes[1]
 
 
 def test_three_roles_have_an_interval_of_the_mean_alone() -> None:

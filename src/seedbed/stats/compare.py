@@ -17,10 +17,16 @@ from seedbed.stats.checks import generator, positive, probability, values
 from seedbed.stats.interval import SEEDS, Interval, Scope
 from seedbed.stats.one_sample import student_t
 from seedbed.stats.planning import detectable_difference
+from seedbed.stats.resampled import CORRECTED, RESAMPLED, corrected_error, sizes
 from seedbed.stats.superiority import correlation_interval, probability_better
 
 Verdict = Literal["a higher", "b higher", "equivalent within the margin", "unresolved"]
 FEW = 5  # values of a method up to which Welch's test can miss its size
+CompareMethod = Literal["t", "corrected"]
+SPLITS_ALONE = (
+    "the exact test and the intervals of the correlation and of how often one is better take the splits for "
+    "independent: they hold of other splits of these rows, not of other rows"
+)
 UNLIKE = 2.0  # ratio of spreads from which they are noted, where they matter
 
 
@@ -40,9 +46,9 @@ class Comparison:
     Attributes:
         difference: of the means.
         low, high, p_value: one test inverted, named in ``test``; None where it cannot be made: the notes say why.
-        test: ``paired t`` or ``Welch t``.
+        test: ``paired t``, ``Welch t`` or ``corrected resampled t``.
         confidence: of every interval.
-        n_a, n_b: converged runs compared; paired, both are the number of pairs.
+        n_a, n_b: converged runs compared; paired, both are the number of pairs (of splits, by the corrected t).
         dropped: runs left out because they, or their partner, diverged.
         paired: whether runs of the same seed were compared with each other.
         p_exact: of sign flips (paired) or permutations, a test of its own beside the other.
@@ -101,6 +107,9 @@ def compare(
     margin: float | None = None,
     larger_is_better: bool = True,
     *,
+    method: CompareMethod = "t",
+    n_train: int | None = None,
+    n_test: int | None = None,
     rng: Generator | int | None = None,
 ) -> Comparison:
     """Compare the scores ``a`` [runs of A] with ``b`` [runs of B].
@@ -114,24 +123,34 @@ def compare(
     Args:
         paired: whether a[i] and b[i] ran under the same seed; None is False.
         margin: the difference below which methods count as equivalent, stated before looking.
+        method: ``t``, as above; or ``corrected``, the corrected resampled t of Nadeau and Bengio (Machine Learning 52,
+            2003), where a[i] and b[i] are of the i-th of several random splits of one data set. The variance of the
+            mean difference is multiplied by 1/J + n_test/n_train in place of 1/J, for J splits: their training rows
+            overlap, and the paired t finds differences between methods that are the same on other rows.
+        n_train, n_test: rows of each split for training and for testing, of ``corrected``.
         rng: for arrangements that are too many to look at: a generator, or the seed of one; where not given, seed 0.
 
-    Simulated: docs/simulation.md, two methods, unpaired; two methods on shared seeds; probability that one is better;
-    correlation; equivalence; planning. With as many runs and the same distribution of both (normal, skewed or two
-    modes), no test rejects more than 5.5 % of true nulls at 5 %. Otherwise some do. Welch's, with equal spreads and 3
-    beside 20 runs: 7 % of normal, 10 % of skewed and 15 % of two-mode scores; with 5 beside 20, 6 to 7 %. Welch's and
-    the paired t, where one method spreads 3 times as much: 6 to 10 % of skewed scores, and of two modes up to 11 % with
-    3 runs. Permutations ask whether the distributions are the same: where the method of fewer runs spreads 3 times as
-    much, they reject 13 to 31 % of equal means. With 5 beside 20 runs of skewed scores, equivalence is claimed in up to
-    10 %.
+    Simulated: docs/simulation.md, two methods, unpaired; two methods on shared seeds; resampled splits; probability
+    that one is better; correlation; equivalence; planning. With as many runs and the same distribution of both (normal,
+    skewed or two modes), no test rejects more than 5.5 % of true nulls at 5 %. Otherwise some do. Welch's, with equal
+    spreads and 3 beside 20 runs: 7 % of normal, 10 % of skewed and 15 % of two-mode scores; with 5 beside 20, 6 to 7 %.
+    Welch's and the paired t, where one method spreads 3 times as much: 6 to 10 % of skewed scores, and of two modes up
+    to 11 % with 3 runs. Permutations ask whether the distributions are the same: where the method of fewer runs spreads
+    3 times as much, they reject 13 to 31 % of equal means. With 5 beside 20 runs of skewed scores, equivalence is
+    claimed in up to 10 %.
 
     Raises:
         InputError: arrays are empty, not one-dimensional or hold no numbers; paired ones differ in length; no converged
-            run, or pair, is left.
+            run, or pair, is left; ``corrected`` is asked for without pairs or rows.
     """
     first, second, confidence = values(a, "a"), values(b, "b"), probability(confidence)
     margin = None if margin is None else positive(margin, "margin")
-    paired = bool(paired)
+    if method not in ("t", "corrected"):
+        raise InputError(f"method must be t or corrected, got {method!r}")
+    rows = sizes(method, n_train, n_test)
+    if rows is not None and paired is False:
+        raise InputError("method corrected is of pairs: both methods on the same splits")
+    paired = bool(paired) or rows is not None
     if paired and len(first) != len(second):
         raise InputError(f"paired scores must be as many, got {len(first)} of a and {len(second)} of b")
     total = len(first) + len(second)
@@ -144,7 +163,7 @@ def compare(
         raise InputError("nothing is left to compare: no converged " + ("pair" if paired else "run of one of them"))
     dropped = total - len(first) - len(second)
     difference = float((first - second).mean()) if paired else float(first.mean() - second.mean())
-    test = _paired(first - second) if paired else _welch(first, second)
+    test = _paired(first - second, rows) if paired else _welch(first, second)
     again = exact.sign_flips(first - second, generator(rng)) if paired else exact.permutations(
         first, second, generator(rng))  # fmt: skip
     low = high = p_value = found = None
@@ -164,7 +183,7 @@ def compare(
         low=low,
         high=high,
         p_value=p_value,
-        test="paired t" if paired else "Welch t",
+        test=CORRECTED if rows is not None else "paired t" if paired else "Welch t",
         confidence=confidence,
         n_a=len(first),
         n_b=len(second),
@@ -181,8 +200,8 @@ def compare(
         margin=margin,
         larger_is_better=larger_is_better,
         verdict=_verdict(difference, low, high, test, confidence, margin),
-        notes=_notes(first, second, paired, test, dropped),
-        scope=SEEDS,
+        notes=(*_notes(first, second, paired, test, dropped), *((SPLITS_ALONE,) if rows is not None else ())),
+        scope=SEEDS if rows is None else RESAMPLED,
     )
 
 
@@ -202,10 +221,12 @@ def _variance(x: NDArray[np.float64]) -> float:
     return float(x.var(ddof=1)) if len(x) > 1 else math.nan
 
 
-def _paired(differences: NDArray[np.float64]) -> _Test:
+def _paired(differences: NDArray[np.float64], rows: tuple[int, int] | None) -> _Test:
     n = len(differences)
     if n < 2 or np.ptp(differences) == 0:
         return _Test(math.nan, 0.0)
+    if rows is not None:
+        return _Test(corrected_error(differences, *rows), n - 1)
     return _Test(float(differences.std(ddof=1)) / math.sqrt(n), n - 1)
 
 

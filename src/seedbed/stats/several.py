@@ -15,8 +15,8 @@ from scipy import special
 
 from seedbed.errors import InputError
 from seedbed.stats.checks import at_least, converged, generator, probability, real_array, values
-from seedbed.stats.compare import Comparison, compare
-from seedbed.stats.interval import SEEDS, Interval, Scope
+from seedbed.stats.compare import CompareMethod, Comparison, compare
+from seedbed.stats.interval import Interval, Scope
 from seedbed.stats.one_sample import RESAMPLES, iqm_of_rows, normal
 from seedbed.stats.superiority import superiority
 
@@ -106,6 +106,9 @@ def compare_many(
     primary: bool = True,
     margin: float | None = None,
     *,
+    method: CompareMethod = "t",
+    n_train: int | None = None,
+    n_test: int | None = None,
     rng: Generator | int | None = None,
 ) -> Comparisons:
     """Compare every two of several methods, with p-values and intervals that allow for there being several.
@@ -116,6 +119,7 @@ def compare_many(
         confidence: of all intervals jointly.
         primary: whether the metric is the one that was to decide, stated before looking.
         margin: the difference below which two methods count as equivalent, stated before looking.
+        method, n_train, n_test: as of `compare`, for every pair.
         rng: of the exact tests with too many arrangements: a generator, or the seed of one; where not given, seed 0.
 
     Simulated: docs/simulation.md, several methods. With equal numbers of runs the joint intervals, and Holm's p-values,
@@ -131,7 +135,18 @@ def compare_many(
     pairs = {}
     for a, b in keys:
         try:
-            pairs[a, b] = compare(scores[a], scores[b], paired, own, margin, larger_is_better, rng=drawing)
+            pairs[a, b] = compare(
+                scores[a],
+                scores[b],
+                paired,
+                own,
+                margin,
+                larger_is_better,
+                method=method,
+                n_train=n_train,
+                n_test=n_test,
+                rng=drawing,
+            )
         except InputError as error:
             raise InputError(f"{a} and {b}: {error}") from error
     # A pair without a test counts as one that found nothing: it makes the others no easier to reject.
@@ -158,7 +173,7 @@ def compare_many(
         confidence=confidence,
         exploratory=not primary,
         notes=tuple(notes),
-        scope=SEEDS,
+        scope=next(iter(pairs.values())).scope,
     )
 
 

@@ -34,7 +34,8 @@ class Summary:
         diverged_rate: their share, with the interval of Clopper and Pearson.
         confidence: of every interval.
         mean, sd, sem: mean, standard deviation (ddof=1), standard error of the mean.
-        mean_low, mean_high: Student's t interval of the mean over the values.
+        mean_low, mean_high, mean_method: interval of the mean: Student's t over the values, where it is not another
+            one that was asked for, or that runs which share seeds have.
         sd_low, sd_high, sd_method: of the standard deviation: chi-square, or Bonett's where tails are heavy or the
             values skewed, and there are runs enough to see it.
         median, iqm, minimum, maximum.
@@ -42,6 +43,7 @@ class Summary:
         next_low, next_high, next_method: where the score of one more seed will lie.
         notes: what to know of these values.
         scope: what was resampled, and what was held fixed.
+        mean_scope: the same of the interval of the mean, which may cover more than the others.
 
     What cannot be said is NaN: everything where n is 0; sd, sem and the intervals where n is 1.
     """
@@ -55,6 +57,7 @@ class Summary:
     sem: float
     mean_low: float
     mean_high: float
+    mean_method: str
     sd_low: float
     sd_high: float
     sd_method: str
@@ -68,6 +71,7 @@ class Summary:
     next_method: str
     notes: tuple[str, ...]
     scope: Scope = SEEDS
+    mean_scope: Scope = SEEDS
 
     @property
     def of(self) -> str:
@@ -110,6 +114,7 @@ def summarize(x: ArrayLike, confidence: float = 0.95) -> Summary:
         sem=sd / math.sqrt(n),
         mean_low=_or_nan(mean.low),
         mean_high=_or_nan(mean.high),
+        mean_method=mean.method,
         sd_low=_or_nan(spread.low),
         sd_high=_or_nan(spread.high),
         sd_method=spread.method,
@@ -138,6 +143,7 @@ def _none(diverged: int, rate: Interval, confidence: float) -> Summary:
         sem=nan,
         mean_low=nan,
         mean_high=nan,
+        mean_method="",
         sd_low=nan,
         sd_high=nan,
         sd_method="",
@@ -161,6 +167,7 @@ def without_intervals(found: Summary) -> Summary:
         sem=nan,
         mean_low=nan,
         mean_high=nan,
+        mean_method="",
         sd_low=nan,
         sd_high=nan,
         sd_method="",
@@ -168,6 +175,19 @@ def without_intervals(found: Summary) -> Summary:
         next_high=nan,
         next_method="",
         notes=tuple(note for note in found.notes if not any(part in note for part in (_OF_THE_MEAN, _OF_THE_SD))),
+    )
+
+
+def with_mean_interval(found: Summary, interval: Interval) -> Summary:
+    """The summary with another interval of the mean, and the mean that it is of; without notes of the one it had."""
+    return replace(
+        found,
+        mean=interval.estimate,
+        mean_low=_or_nan(interval.low),
+        mean_high=_or_nan(interval.high),
+        mean_method=interval.method if interval.low is not None else "",
+        mean_scope=interval.scope,
+        notes=tuple(note for note in found.notes if _OF_THE_MEAN not in note),
     )
 
 

@@ -340,6 +340,11 @@ class Runs:
             n_diverged_later=len(chosen) - len(going_on),
         )
 
+    def checkpoint_notes(self, score: str | None = None) -> tuple[str, ...]:
+        """What is to be known of a score whose epoch a checkpoint rule chose: the rule, and whether the choice makes
+        the score optimistic. None without a rule."""
+        return () if self.checkpoint is None else self.checkpoint.notes(self.check_score(score))
+
     def _check_last_epoch(self, what: str) -> None:
         if self.checkpoint is not None and not self.checkpoint.is_last:
             raise InputError(

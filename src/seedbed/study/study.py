@@ -21,8 +21,8 @@ from seedbed.fingerprint import Fingerprint
 from seedbed.records import Status
 from seedbed.scores import IMPORTED, GroupScores, NothingKept, Scores, as_scores, check_name, direction_settings
 from seedbed.seeds import Assignment
-from seedbed.stats.summary import without_intervals
-from seedbed.study import choosing
+from seedbed.stats.one_sample import MeanMethod
+from seedbed.study import choosing, summarizing
 from seedbed.study.identity import StoredRun, StudyIdentity
 from seedbed.study.runs import Runs
 
@@ -117,65 +117,64 @@ class Study(Runs):
         """
         return choosing.at(self, as_rule(rule, best, patience, epoch))
 
-    def checkpoint_notes(self, score: str | None = None) -> tuple[str, ...]:
-        """What is to be known of a score whose epoch a checkpoint rule chose: the rule, and whether the choice makes
-        the score optimistic. None without a rule."""
-        return () if self.checkpoint is None else self.checkpoint.notes(self.check_score(score))
-
-    def summary(self, score: str | None = None, confidence: float = 0.95) -> stats.Summary:
+    def summary(
+        self,
+        score: str | None = None,
+        confidence: float = 0.95,
+        method: MeanMethod = "t",
+        *,
+        n_train: int | None = None,
+        n_test: int | None = None,
+        rng: Generator | int | None = None,
+    ) -> stats.Summary:
         """A summary of a score (the primary one where none is named) over runs; failed runs are left out.
 
         Where runs share seeds, as those of a crossed design do, they are not independent: the interval of the mean is
         then `stats.crossed_mean_interval`'s, sd with its interval is of two runs that share no seed
         (`stats.isolate`), and sem and the interval of one further run are NaN. Where they share seeds in another way
-        than as a crossed table, no interval is given. The notes say so.
+        than as a crossed table, no interval is given. The notes say so. Where runs are of several splits, a note says
+        what that does to the interval of the mean.
+
+        Args:
+            method, n_train, n_test, rng: of the interval of the mean, as of ``mean_interval``. ``corrected`` gives none
+                for a score of the training rows.
 
         Raises:
-            InputError: no such score, or no run that did not fail.
+            InputError: no such score, no run that did not fail, or what ``mean_interval`` refuses.
         """
         score = self.check_score(score)
         self._check_not_empty()
-        ended = replace(self, runs=tuple(run for run in self.runs if run.status is not Status.FAILED))
-        if not ended.runs:
-            raise InputError(f"{self.name} has no run to summarize: all have failed")
-        found = stats.summarize(ended[score], confidence)
-        scope = ended.scope
-        notes = (*self.checkpoint_notes(score), *found.notes)
-        found = replace(found, notes=notes, scope=scope, diverged_rate=replace(found.diverged_rate, scope=scope))
-        if ended.design.kind == "independent" or found.n == 0:
-            return found
-        return ended._with_shared_seeds(found, score)
+        return summarizing.summarize(self, score, confidence, method, n_train, n_test, rng)
 
-    def _with_shared_seeds(self, found: stats.Summary, score: str) -> stats.Summary:
-        """A summary of runs that share seeds, with what may be said of such."""
-        nan, roles = math.nan, tuple(self.design.varied)
-        found = without_intervals(found)
-        shared = f"runs share seeds ({self.design.words})"
-        try:
-            if self.design.kind == "entangled":
-                raise InputError("these are no crossed design")
-            table = crossed_table(self.assignments, self[score], roles)
-        except InputError:
-            note = f"{shared} and are not independent: no interval can be given. Select runs that share none"
-            return replace(found, notes=(note, *found.notes))
-        mean = stats.crossed_mean_interval(table.scores, found.confidence)
-        low, high = (nan, nan) if mean.low is None or mean.high is None else (mean.low, mean.high)
-        notes = [f"{shared}: the interval of the mean allows for it, and none is given for a further run"]
-        if mean.note:
-            notes.append(f"of the interval of the mean: {mean.note}")
-        if table.note:
-            notes.append(f"intervals are of a table made whole; {table.note}")
-        found = replace(found, mean_low=low, mean_high=high)
-        if len(roles) == 2:
-            apart = stats.isolate(table.scores, found.confidence).both_vary
-            found = replace(
-                found,
-                sd=apart.estimate,
-                sd_low=nan if apart.low is None else apart.low,
-                sd_high=nan if apart.high is None else apart.high,
-                sd_method=f"{apart.method}, of runs that share no seed",
-            )
-        return replace(found, notes=(*notes, *found.notes))
+    def mean_interval(
+        self,
+        score: str | None = None,
+        confidence: float = 0.95,
+        method: MeanMethod = "t",
+        *,
+        n_train: int | None = None,
+        n_test: int | None = None,
+        rng: Generator | int | None = None,
+    ) -> stats.Interval:
+        """The mean of a score over runs that converged, with an interval (`stats.mean_interval`).
+
+        Args:
+            method: ``t``; of a crossed design, `stats.crossed_mean_interval`. ``bca`` and ``studentized``, of runs that
+                share no seed. ``corrected``, the corrected resampled t of Nadeau and Bengio (Machine Learning 52,
+                2003), of runs of several splits: those of a split are averaged first, and seeds that several splits
+                share are held fixed.
+            n_train, n_test: rows of each split for training, and those that the score is of, for ``corrected``; where
+                they are not given, those of the evaluation set that is the training rows, and of the score's own.
+            rng: of the bootstraps.
+
+        Raises:
+            InputError: no such score or method; runs share seeds in a way that the method does not allow for; for
+                ``corrected`` one split alone, a score of training rows, or a number of rows that is neither given nor
+                stored, or differs between splits.
+        """
+        score = self.check_score(score)
+        self._check_not_empty()
+        return summarizing.mean_interval(self, score, confidence, method, n_train, n_test, rng)
 
     def decompose(self, score: str | None = None, confidence: float = 0.95) -> stats.VarianceComponents:
         """What initial weights, order, their interaction and noise add to the variance of a score, of a crossed design.
