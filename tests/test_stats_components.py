@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 from seedbed.errors import InputError
+from seedbed.stats.component import Component
 from seedbed.stats.components import (
-    Component,
     Isolated,
     OneWay,
     VarianceComponents,

@@ -16,7 +16,8 @@ from scipy import stats as reference
 
 from seedbed.errors import InputError
 from seedbed.stats import crossed_mean_interval, mean_interval
-from seedbed.stats.crossed import CROSSED, _mean_squares
+from seedbed.stats.crossed import CROSSED
+from seedbed.stats.crossed import mean_squares as computed_squares
 
 SHAPES = st.lists(st.integers(2, 4), min_size=2, max_size=3).map(tuple)
 TABLES = SHAPES.flatmap(lambda shape: arrays.arrays(np.float64, shape, elements=st.integers(-20, 20).map(float)))
@@ -136,7 +137,7 @@ def test_small_differences_of_large_scores_keep_their_digits() -> None:
     table = np.array([[0.0, 0.25, 0.5], [1.0, 1.5, 1.25], [2.0, 2.0, 2.5]])
     near, far = crossed_mean_interval(table), crossed_mean_interval(table + 2.0**30)
     assert far.high - far.low == pytest.approx(near.high - near.low, rel=1e-6)
-    for axes, square in _mean_squares(table + 2.0**44).items():  # where a score itself is known to 0.004
+    for axes, square in computed_squares(table + 2.0**44).items():  # where a score itself is known to 0.004
         assert square == pytest.approx(mean_squares(table)[axes], rel=1e-9)
 
 

@@ -280,9 +280,11 @@ def _runs_to_compare(study: Study, score: str) -> Study:
     if not chosen.runs:
         raise InputError(f"{study.name} has no run to compare")
     if chosen.design.kind != "independent":
+        several = "split" in chosen.design.varied
+        by_splits = "; method corrected (--interval corrected) averages the runs of each split" if several else ""
         raise InputError(
             f"runs of {study.name} share seeds ({chosen.design.words}), and a test of them would count them as "
-            f"independent: compare plain seeds, or select runs that share none"
+            f"independent: compare plain seeds, or select runs that share none{by_splits}"
         )
     return chosen
 

@@ -11,12 +11,22 @@ import click
 from seedbed.cli import DONE
 from seedbed.cli.amounts import Amount, AmountType
 from seedbed.cli.import_scores import table_options
-from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import (
+    at_option,
+    at_rule,
+    interval_options,
+    json_option,
+    load_study,
+    metric_option,
+    of_one_kind,
+    store_option,
+)
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from seedbed.stats.compare import CompareMethod
     from seedbed.study import Study
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # what scores are read from
@@ -31,6 +41,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # what scor
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
 @table_options
+@interval_options("t", "corrected")
 @click.option("--paired/--unpaired", default=None, help="Pair runs of the same seed (default: where seeds are shared).")
 @click.option("--margin", type=AmountType(), help="A difference that would not matter, stated before looking: tests "
               "for equivalence within it.")  # fmt: skip
@@ -43,6 +54,9 @@ def compare(
     at: str | None,
     seeds: str | None,
     split: str | None,
+    method: CompareMethod,
+    n_train: int | None,
+    n_test: int | None,
     paired: bool | None,
     margin: Amount | None,
     confidence: float,
@@ -68,7 +82,8 @@ def compare(
     if len(studies) < 2:
         raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
     width = None if margin is None else margin.of(studies[0], studies[0].check_score(metric), "--margin")
-    compare_studies(studies, metric, paired, width, confidence, as_json, Console())
+    options = {"metric": metric, "paired": paired, "confidence": confidence, "margin": width, "method": method}
+    compare_studies(studies, {**options, "n_train": n_train, "n_test": n_test}, as_json, Console())
     return DONE
 
 
@@ -86,27 +101,24 @@ def _groups_of(file: str, metric: str | None, columns: dict[str, Any], errors: C
     return list(Study.from_scores(scores).values())
 
 
-def compare_studies(
-    studies: list[Study],
-    metric: str | None,
-    paired: bool | None,
-    margin: float | None,
-    confidence: float,
-    as_json: bool,
-    console: Console,
-) -> None:
-    """Compare these studies and print what was found."""
+def compare_studies(studies: list[Study], options: dict[str, Any], as_json: bool, console: Console) -> None:
+    """Compare these studies and print what was found.
+
+    Args:
+        options: of ``seedbed.compare``.
+    """
     import dataclasses
 
     from seedbed import comparing
     from seedbed.report import comparison, terminal, text, wording
 
-    score = studies[0].check_score(metric)
+    score, confidence = studies[0].check_score(options["metric"]), options["confidence"]
+    options = {**options, "metric": score}
     names = comparing.names_of(studies)
     checkpoints = {name: text.checkpoint_json(each) for name, each in zip(names, studies, strict=True)}
     at = wording.at(studies[0]) if len({wording.at(each) for each in studies}) == 1 else ""
     if len(studies) == 2:
-        found = comparing.compare(*studies, metric=score, paired=paired, confidence=confidence, margin=margin)
+        found = comparing.compare(*studies, **options)
         if as_json:
             values = {"a": names[0], "b": names[1], "metric": score, "checkpoints": checkpoints, "better": found.better}
             print(json.dumps({**values, **text.json_value(dataclasses.asdict(found))}, indent=1))
@@ -117,12 +129,15 @@ def compare_studies(
         terminal.facts(comparison.rows(names, found), console)
         notes, scope = list(found.notes), found.scope
     else:
-        several = comparing.compare_many(studies, metric=score, paired=paired, confidence=confidence, margin=margin)
+        several = comparing.compare_many(studies, **options)
         if as_json:
             print(json.dumps(comparison.pairs_json(score, several, checkpoints), indent=1))
             return
         way = "larger" if studies[0].larger_is_better(score) else "smaller"
-        kind = "runs of the same seed paired" if next(iter(several.pairs.values())).paired else "runs not paired"
+        first = next(iter(several.pairs.values()))
+        kind = "runs of the same seed paired" if first.paired else "runs not paired"
+        if options["method"] == "corrected":
+            kind = f"{text.counted(first.n_a, 'split')}, the runs of each averaged"
         line = f"{len(names)} studies, all pairs: {score}{at} ({way} is better), {kind}"
         terminal.paragraph(line, console, style="bold")
         print(file=console.file)

@@ -36,10 +36,11 @@ def decompose(
     split: str | None,
     confidence: float,
 ) -> int:
-    """Take the spread of a score apart: initial weights, order, noise, the finite test set, the luck of the best seed.
+    """Take the spread of a score apart: initial weights, order, split, noise, the test set, the luck of the best seed.
 
-    Weights and order are told apart by a crossed design, such as seedbed run people --init 0:16 --order 0:16; what the
-    test set makes of the spread, and what the best seed's lead is worth, are told of plain seeds too.
+    Weights and order are told apart by a crossed design, such as seedbed run people --init 0:16 --order 0:16, and
+    splits where they are crossed too (--split 0:4, also with plain seeds); what the test set makes of the spread, and
+    what the best seed's lead is worth, are told of plain seeds too.
     """
     from rich.console import Console
 
@@ -47,7 +48,7 @@ def decompose(
 
     loaded = load_study(study, store, None, split)
     if at is not None:  # of the runs that can be taken apart: the others may have no curves
-        loaded = at_rule(loaded.by_roles if loaded.by_roles.runs else loaded, at)
+        loaded = at_rule(decomposition.taken_apart(loaded), at)
     score = loaded.check_score(metric)
     found = decomposition.causes(loaded, score, confidence)
     if as_json:
@@ -55,18 +56,19 @@ def decompose(
         print(json.dumps({**asked, **text.json_value(dataclasses.asdict(found))}, indent=1))
         return DONE
     console = Console()
-    chosen = loaded if found.components is None else loaded.by_roles
+    chosen = loaded if found.components is None else decomposition.taken_apart(loaded)
     about = f"{wording.title(loaded, score)} of {loaded.name}{wording.at(loaded)}, {wording.seeds(chosen)}"
     terminal.paragraph(about, console, style="bold")
     notes: list[str] = []
-    if found.components is not None and found.isolated is not None:
+    if found.components is not None:
         columns = tuple(name.replace("95 %", f"{confidence * 100:g} %") for name in decomposition.COLUMNS)
         print(file=console.file)
         terminal.table(columns, decomposition.component_rows(found.components), console, spare=("variance",))
+        notes += found.components.notes
+    if found.isolated is not None:
         seen = "The spread that is seen (not components: interaction and noise are in each):"
         terminal.paragraph(f"\n{seen}", console)
         terminal.facts(decomposition.isolated_rows(found.isolated), console)
-        notes += found.components.notes
     if found.luck is not None:
         terminal.paragraph("\nThe finite test set:", console)
         terminal.facts(decomposition.luck_rows(found.luck), console)

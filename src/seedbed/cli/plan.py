@@ -63,6 +63,6 @@ def plan(
     print(file=console.file)
     terminal.facts(planning.rows(found), console)
     print(file=console.file)
-    for note in [*map(text.as_sentence, loaded.checkpoint_notes(score)), *planning.notes(summary, found)]:
+    for note in [*map(text.as_sentence, planning.about(loaded, score)), *planning.notes(summary, found)]:
         terminal.paragraph(note, console, style="dim")
     return DONE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +15,10 @@ from seedbed.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from seedbed.stats.one_sample import MeanMethod
     from seedbed.study import Study
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 store_option = click.option(
     "--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL."
@@ -26,6 +30,26 @@ at_option = click.option(
     help="Scores of another epoch than the last, from stored curves: best:val/loss (the epoch at which that score is "
     "best), best:val/loss,patience=10 (with early stopping), epoch:20, or last.",
 )  # fmt: skip
+
+
+def interval_options(*methods: str) -> Callable[[Command], Command]:
+    """--interval of these methods, and the numbers of rows that one of them takes."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            (
+                click.option("--interval", "method", type=click.Choice(methods), default="t", show_default=True,
+                             help="How the interval is made; corrected: Nadeau and Bengio's corrected resampled t, of "
+                                  "several splits of one data set, which share training rows."),
+                click.option("--n-train", type=click.IntRange(min=1), help="Training rows of a split, for --interval "
+                                                                           "corrected, where they are not stored."),
+                click.option("--n-test", type=click.IntRange(min=1), help="Rows that the score is of, likewise."),
+            )
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.command()
@@ -69,6 +93,7 @@ def studies(store: str, as_json: bool) -> int:
 @click.option("--roles", is_flag=True, help="The runs with a seed for each role, where there are plain seeds too.")
 @metric_option
 @at_option
+@interval_options("t", "bca", "studentized", "corrected")
 @click.option("--lines/--no-lines", default=False, help="A line for each run too.")
 @click.option("--cite", is_flag=True, help="A sentence for a paper, and rows of Markdown and LaTeX tables.")
 def show(
@@ -80,6 +105,9 @@ def show(
     roles: bool,
     metric: str | None,
     at: str | None,
+    method: MeanMethod,
+    n_train: int | None,
+    n_test: int | None,
     lines: bool,
     cite: bool,
 ) -> int:
@@ -92,7 +120,8 @@ def show(
     whole = load_study(study, store, seeds, split)
     loaded = at_rule(of_one_kind(whole, roles=roles), at)
     score = loaded.check_score(metric) if loaded.scores or metric else ""  # a program may only have failed so far
-    summaries = text.summaries_of(loaded, None if metric is None else [score])
+    shown = None if metric is None else [score]
+    summaries = text.summaries_of(loaded, shown, method=method, n_train=n_train, n_test=n_test)
     if as_json:
         rules = [text.json_value(each.as_json()) for each in stoppings(study, store)]
         print(json.dumps({**text.as_json(loaded, summaries), "stoppings": rules}, indent=1))

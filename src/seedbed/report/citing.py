@@ -32,6 +32,7 @@ def sentence(study: Study, score: str, summary: Summary) -> str:
     mean = f"{unit.number(summary.mean, places)}{unit.sign}"
     if summary.n > 1:
         mean += f" on average {wording.over(summary.scope)}"
+    covers = wording.covers_other_data(summary.mean_scope)
     parts = [*([wording.seeds(study)] if study.seeds_known else []), f"n = {summary.n}"]
     if math.isfinite(summary.sd):
         sd = f"sd {unit.number(summary.sd, _places(summary.sd_low, summary.sd_high, unit))}"
@@ -42,6 +43,7 @@ def sentence(study: Study, score: str, summary: Summary) -> str:
         parts.append(
             f"{summary.confidence * 100:g} % CI of the mean {unit.number(unit.within(summary.mean_low), places)} to "
             f"{unit.number(unit.within(summary.mean_high), places)}{unit.sign}"
+            + (f", Nadeau and Bengio's {summary.mean_method}, {wording.over(summary.mean_scope)}" if covers else "")
         )
     if summary.n_diverged:
         more = (
@@ -50,7 +52,7 @@ def sentence(study: Study, score: str, summary: Summary) -> str:
             else f"{summary.n_diverged} more runs diverged and are"
         )
         parts.append(f"{more} left out")
-    cover = ", so that the interval does not cover other data" if certain else ""
+    cover = ", so that the interval does not cover other data" if certain and not covers else ""
     return (
         f"{name} of {study.name} was {mean} ({'; '.join(parts)}). "
         f"Varied: {text.varied(study)}; fixed: {text.fixed(study)}{cover}. {when(study, score)}"

@@ -10,6 +10,7 @@ from typing import Any
 from seedbed.report.rounding import decimals, half_of, p_value, shown, with_interval
 from seedbed.report.text import counted, json_value
 from seedbed.stats import Comparison, Comparisons, Interval
+from seedbed.stats.resampled import CORRECTED
 
 EXPLANATION = {
     "unresolved": "Unresolved: these runs do not say which mean is higher",
@@ -28,7 +29,9 @@ def heading(names: tuple[str, ...], score: str, found: Comparison, at: str = "")
     """
     way = "larger" if found.larger_is_better else "smaller"
     sizes = (
-        f"{counted(found.n_a, 'pair')} of runs with the same seed"
+        f"{counted(found.n_a, 'split')}, the runs of each averaged"
+        if found.test == CORRECTED
+        else f"{counted(found.n_a, 'pair')} of runs with the same seed"
         if found.paired
         else f"{found.n_a} and {counted(found.n_b, 'run')}, not paired"
     )
@@ -47,26 +50,28 @@ def verdict(names: tuple[str, ...], found: Comparison) -> str:
 def rows(names: tuple[str, ...], found: Comparison) -> list[tuple[str, str]]:
     """Label and text of everything that is known of two studies' difference."""
     a, b = names
+    unit, drawn = ("split", "split") if found.test == CORRECTED else ("run", "seed")
     percent = f"{found.confidence * 100:g} %"
     difference, interval = with_interval(found.difference, found.low, found.high)
     if found.low is not None:
         difference += f"   {percent} CI {interval}; {found.test}, p {_with_sign(p_value(found.p_value))}"
     parts = [("difference of means", difference)]
     if math.isfinite(found.difference_in_sd):
-        parts.append(("in units of the spread", f"{found.difference_in_sd:+.2f} sd over seeds"))
+        parts.append(("in units of the spread", f"{found.difference_in_sd:+.2f} sd over {drawn}s"))
     kind = "sign flips" if found.paired else "permutations"
     how = f"all {kind}" if found.enumerated else f"{kind}, drawn"
     if found.smallest_p_exact >= SMALL:
         how += f"; these runs can reach {p_value(found.smallest_p_exact)} at best"
     parts.append(("exact test beside it", f"p {_with_sign(p_value(found.p_exact))} ({how})"))
-    parts.append(("run by run", f"a run of {a} beats one of {b} {_share(found.probability_better, percent)}"))
+    beats = f"a {unit} of {a} beats one of {b} {_share(found.probability_better, percent)}"
+    parts.append((f"{unit} by {unit}", beats))
     if found.wins is not None:
         wins = found.wins
-        parts.append(("within a seed", f"{a} better {wins.a}, equal {wins.ties}, {b} better {wins.b}"))
+        parts.append((f"within a {drawn}", f"{a} better {wins.a}, equal {wins.ties}, {b} better {wins.b}"))
     if found.correlation is not None:
         r = found.correlation
         value, ends = with_interval(r.estimate, r.low, r.high)
-        parts.append(("correlation over seeds", f"{value}   {percent} CI {ends}" if r.low is not None else value))
+        parts.append((f"correlation over {drawn}s", f"{value}   {percent} CI {ends}" if r.low is not None else value))
     if found.detectable is not None:
         half = half_of(found.low, found.high)
         parts.append(("detectable", f"a true difference of {shown(found.detectable, decimals(half))} (80 % power)"))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seedbed.designs import WORDS
 from seedbed.errors import InputError
 from seedbed.report.rounding import decimals, half_of, plain, shown, with_interval
-from seedbed.stats import Component, Holdout, Isolated, TestSetLuck, VarianceComponents
+from seedbed.stats import Component, CrossedComponents, Holdout, Isolated, TestSetLuck, VarianceComponents
+from seedbed.stats.factors import RESIDUAL
 from seedbed.study import Study
 
 COLUMNS = ("source", "share of variance", "as sd", "95 % CI of that sd", "variance")
@@ -21,14 +23,15 @@ class Causes:
     """Everything that is known of where a score's spread comes from; None where it cannot be told of this study.
 
     Attributes:
-        components, isolated: of a crossed design.
+        components: of a crossed design.
+        isolated: of one of initial weights and order alone.
         luck: of held-out examples, where the score is the share of them that are right.
         holdout: of the same, training rows too.
         trained_on: whether ``holdout`` is of rows that the runs were trained on.
         missing: why a part is None, a line each.
     """
 
-    components: VarianceComponents | None
+    components: VarianceComponents | CrossedComponents | None
     isolated: Isolated | None
     luck: TestSetLuck | None
     holdout: Holdout | None
@@ -43,14 +46,17 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
         InputError: nothing can.
     """
     missing: list[str] = []
-    components = isolated = None
+    components: VarianceComponents | CrossedComponents | None = None
+    isolated = None
     try:
-        components, isolated = study.decompose(score, confidence), study.isolate(score, confidence)
+        components = study.decompose(score, confidence)
+        if isinstance(components, VarianceComponents):
+            isolated = study.isolate(score, confidence)
     except InputError as error:
         missing.append(str(error))
     luck = holdout = None
     trained_on = False
-    chosen = study if components is None else study.by_roles
+    chosen = study if components is None else taken_apart(study)
     name = score.partition("/")[0]
     try:
         if study.checkpoint is not None and not study.checkpoint.is_last:
@@ -62,6 +68,11 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
             raise InputError(
                 f"{score} was imported without what was predicted for each example: its test set's part of the spread "
                 f"is not known"
+            )
+        if (splits := len({each.split for each in chosen.assignments})) > 1:
+            raise InputError(
+                f"runs of {splits} splits have different examples: the test set's part of the spread is told of one "
+                f"split at a time (--split 0)"
             )
         if not is_accuracy(chosen, score):
             raise InputError(f"{score} is no share of right examples: its test set's part of the spread is not known")
@@ -81,6 +92,11 @@ def causes(study: Study, score: str, confidence: float) -> Causes:
     return Causes(components, isolated, luck, holdout, trained_on, tuple(missing))
 
 
+def taken_apart(study: Study) -> Study:
+    """The runs whose spread ``decompose`` takes apart: those with a seed for each role, where there are such."""
+    return study.by_roles if study.by_roles.runs else study
+
+
 def is_accuracy(study: Study, score: str) -> bool:
     """Whether a score is, run by run, the share of its set's examples that are right."""
     name = score.partition("/")[0]
@@ -94,14 +110,23 @@ def is_accuracy(study: Study, score: str) -> bool:
     return bool(np.abs(right - done[score]).max() < SAME)
 
 
-def component_rows(found: VarianceComponents) -> list[tuple[str, ...]]:
-    """A row for each source of variance, what both roles do together after what each does alone."""
+def component_rows(found: VarianceComponents | CrossedComponents) -> list[tuple[str, ...]]:
+    """A row for each source of variance, what roles do together after what each does alone."""
+    if isinstance(found, CrossedComponents):
+        return [(_label(name, list(found.levels)), *_component(part)) for name, part in found.components.items()]
     rest = "interaction and noise" if found.interaction is None else "noise"
     parts = [("initial weights", found.init), ("order", found.order)]
     if found.interaction is not None:
         parts.append(("interaction of both", found.interaction))
     parts.append((rest, found.residual))
     return [(label, *_component(part)) for label, part in parts]
+
+
+def _label(name: str, roles: list[str]) -> str:
+    """``initial weights x split`` of ``init x split``; what all roles do together, with the noise."""
+    if name == RESIDUAL:
+        return "interaction and noise" if len(roles) == 2 else "interaction of all, and noise"
+    return " x ".join(WORDS[role] for role in name.split(" x "))
 
 
 def _component(part: Component) -> tuple[str, str, str, str]:

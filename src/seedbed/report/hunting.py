@@ -13,7 +13,7 @@ from seedbed.report.wording import listed
 from seedbed.seeds import Assignment
 from seedbed.stats import Holdout, Interval, Luck, Summary
 from seedbed.stats.best import SEEDS_A_BEST
-from seedbed.study import Study
+from seedbed.study import Study, resampling
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -29,7 +29,7 @@ class Hunt:
         luck: how unusual it is.
         holdout: what its lead is worth on other examples; None where no predicted classes are stored.
         trained_on: whether those are rows that the runs were trained on.
-        about: what is to be known of the scores, where a checkpoint rule chose their epochs.
+        about: what is to be known of the scores, whose epochs a rule chose, or which are of several splits.
     """
 
     summary: Summary
@@ -61,6 +61,8 @@ def hunt(study: Study, score: str, k: int | None, confidence: float) -> Hunt:
         if described.examples >= 4:
             holdout, trained_on = study.best_seed_holdout(name, confidence=confidence), not described.held_out
     about = list(study.checkpoint_notes(score))
+    if (splits := resampling.splits_of(study)) >= resampling.LEAST:
+        about.append(resampling.rows_note(splits))
     if study.checkpoint is not None and not study.checkpoint.is_last:
         about.append("what the best run's lead is worth on other examples is known of the last epoch alone")
     return Hunt(summary, best_of, best, study.luck_of(best[0], score), holdout, trained_on, tuple(about))

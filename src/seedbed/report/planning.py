@@ -9,6 +9,7 @@ from seedbed.report import wording
 from seedbed.report.rounding import has_width, with_interval
 from seedbed.report.text import counted
 from seedbed.stats import Summary, seeds_for_probability, seeds_for_width, seeds_needed
+from seedbed.study import Study, resampling
 
 FEW = 10  # runs below which a plan says that the sd is known poorly
 
@@ -85,6 +86,13 @@ def spread(summary: Summary) -> str:
     sd, interval = with_interval(summary.sd, summary.sd_low, summary.sd_high)
     ends = "no interval" if interval == "-" else f"{summary.confidence * 100:g} % CI {interval}"
     return f"sd {wording.over(summary.scope)} {sd} ({ends}) from {counted(summary.n, 'converged run')}"
+
+
+def about(study: Study, score: str) -> list[str]:
+    """What is to be known of the scores that a plan stands on."""
+    splits = resampling.splits_of(study)
+    of_splits = [resampling.rows_note(splits)] if splits >= resampling.LEAST else []
+    return [*study.checkpoint_notes(score), *of_splits]
 
 
 def notes(summary: Summary, found: list[Plan]) -> list[str]:

@@ -15,16 +15,29 @@ from seedbed.report import wording
 from seedbed.report.rounding import has_width, plain, with_interval
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
+from seedbed.stats.one_sample import MeanMethod
 from seedbed.study import StoredRun, Study, StudyIdentity
 
 SEEDS_SHOWN = 3  # of runs that share the least or greatest value
 
 
-def summaries_of(study: Study, scores: Iterable[str] | None = None, confidence: float = 0.95) -> dict[str, Summary]:
-    """Score to its summary, of these scores or all; none where every run has failed."""
+def summaries_of(
+    study: Study,
+    scores: Iterable[str] | None = None,
+    confidence: float = 0.95,
+    method: MeanMethod = "t",
+    n_train: int | None = None,
+    n_test: int | None = None,
+) -> dict[str, Summary]:
+    """Score to its summary, of these scores or all; none where every run has failed.
+
+    Args:
+        method, n_train, n_test: of the interval of the mean (``Study.mean_interval``).
+    """
     if study.count(Status.FAILED) == len(study):
         return {}
-    return {score: study.summary(score, confidence) for score in (study.scores if scores is None else scores)}
+    chosen = study.scores if scores is None else scores
+    return {score: study.summary(score, confidence, method, n_train=n_train, n_test=n_test) for score in chosen}
 
 
 def run_line(study: Study, run: StoredRun) -> str:
@@ -149,10 +162,8 @@ def summary_notes(study: Study, summaries: Mapping[str, Summary], score: str | N
         for score in summaries
         if (missing := int((~np.isfinite(study[score])).sum()) - diverged - failed)
     ]
-    over = wording.over(study.scope)
-    method = f"Student's t {over}" if study.design.kind == "independent" else "those of crossed random effects"
-    some = any(has_width(each.mean_low, each.mean_high) for each in summaries.values())
-    intervals = [f"Intervals of means are {method}; they say nothing of other data."] if some else []
+    made = [each for each in summaries.values() if has_width(each.mean_low, each.mean_high)]
+    intervals = [wording.intervals(made[0])] if made else []
     return [
         "; ".join(ended) + ".",
         *([f"ALL RUNS GAVE THE SAME RESULT: {text}"] if (text := sameness(study)) else []),

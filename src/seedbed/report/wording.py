@@ -10,6 +10,7 @@ import numpy as np
 
 from seedbed.report.rounding import decimals, half_of, has_width, shown
 from seedbed.stats import Scope, Summary
+from seedbed.stats.resampled import CORRECTED, DATA_SETS
 from seedbed.study import Study
 
 _SETS = {"train": "training", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
@@ -105,6 +106,26 @@ def over(scope: Scope) -> str:
     return f"over {listed(words)}" if words else "of these runs"
 
 
+def covers_other_data(scope: Scope) -> bool:
+    """Whether what it is said of holds of other rows too."""
+    return DATA_SETS in scope.resampled
+
+
+def intervals(summary: Summary) -> str:
+    """How the interval of a mean was made, what it is over, and what it says nothing of."""
+    methods = {
+        "Student t": "Student's t",
+        "crossed random effects, t": "those of crossed random effects",
+        CORRECTED: "Nadeau and Bengio's corrected resampled t",
+        "studentized bootstrap": "the studentized bootstrap's",
+        "BCa bootstrap": "the BCa bootstrap's",
+    }
+    crossed = summary.mean_method.startswith("crossed")
+    made = methods.get(summary.mean_method, summary.mean_method) + ("" if crossed else f" {over(summary.mean_scope)}")
+    beyond = "" if covers_other_data(summary.mean_scope) else "; they say nothing of other data"
+    return f"Intervals of means are {made}{beyond}."
+
+
 def has_interval(summary: Summary) -> bool:
     """Whether the mean has an interval that says something: of equal scores it has no width, which promises more than
     equal scores can."""
@@ -123,9 +144,9 @@ def headline(study: Study, score: str, summary: Summary) -> str:
         places = unit.places(half_of(summary.mean_low, summary.mean_high))
         low, high = (unit.number(unit.within(end), places) for end in (summary.mean_low, summary.mean_high))
         mean = f"mean{kind} {unit.number(summary.mean, places)}{unit.sign}"
+        beyond = "" if covers_other_data(summary.mean_scope) else "; other data not included"
         line = (
-            f"{name}, {where}, this data: {mean} ({percent} % CI {low} to {high} {over(summary.scope)}; other data not "
-            f"included)."
+            f"{name}, {where}, this data: {mean} ({percent} % CI {low} to {high} {over(summary.mean_scope)}{beyond})."
         )
     else:
         places = PLACES_OF_SHARES if unit.sign else 4

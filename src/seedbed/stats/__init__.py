@@ -2,8 +2,8 @@
 
 from seedbed.stats.best import Holdout, Luck, best_seed_holdout, expected_best, expected_bests, luck_of
 from seedbed.stats.compare import Comparison, Wins, compare
+from seedbed.stats.component import Component
 from seedbed.stats.components import (
-    Component,
     Isolated,
     OneWay,
     VarianceComponents,
@@ -19,6 +19,7 @@ from seedbed.stats.examples import (
     seeds_and_examples_interval,
     test_set_luck,
 )
+from seedbed.stats.factors import CrossedComponents, crossed_components
 from seedbed.stats.interval import Interval, Scope
 from seedbed.stats.one_sample import iqm, mean_interval, next_interval, quantile_interval, sd_interval
 from seedbed.stats.planning import seeds_for_probability, seeds_for_width, seeds_needed
@@ -42,6 +43,7 @@ __all__ = [
     "Comparisons",
     "Component",
     "ConfidenceSequence",
+    "CrossedComponents",
     "Decision",
     "Holdout",
     "Interval",
@@ -58,6 +60,7 @@ __all__ = [
     "best_seed_holdout",
     "compare",
     "compare_many",
+    "crossed_components",
     "crossed_mean_interval",
     "difference_sequence",
     "disagreement",

@@ -15,43 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from seedbed.errors import InputError
 from seedbed.stats.checks import probability, real_array, values
+from seedbed.stats.component import MLS, Component, component_of, magnitude, note_tails, with_shares
 from seedbed.stats.interval import Interval, Scope
 from seedbed.stats.squares import LEVELS_FOR_JACKKNIFE, ROUNDING, Parts, Square, dropped_groups
-from seedbed.stats.variance_intervals import Ends, difference_ends, jackknife, sum_ends
+from seedbed.stats.variance_intervals import difference_ends, sum_ends
 
 INIT_AND_ORDER = Scope(("initial weights", "order"), ("data", "split", "hyperparameters"))
 GROUPS = Scope(("groups", "runs within a group"), ("data", "split", "hyperparameters"))
 CLEAR_RATIO = 3.0  # of mean squares; below, a log variance without one level is too crooked for the jackknife
-HEAVY_TAILS = 1.0  # excess kurtosis above which, where it is also above twice its standard error, a note says so
-_LARGEST, _SMALLEST = 1e140, 1e-140  # of scores and of their spread: their squares must stay numbers
 
-_MLS = "modified large sample"
 _CHI2 = "chi-square"
-_JACKKNIFE = "jackknife of the log variance"
 _UNWEIGHTED = "modified large sample, unweighted means"
-
-
-@dataclass(frozen=True)
-class Component:
-    """The variance that one source adds. In squared units of the score.
-
-    Attributes:
-        variance: the estimate, at least 0.
-        low, high: the interval's ends, at least 0; None where it cannot be made: the notes say why. Both 0 is an
-            interval: even its upper end fell below 0.
-        share: of the sum of the components as reported; None where that sum is 0.
-        truncated: whether the estimate fell below 0, and is reported as 0.
-        raw: the unbiased estimate, which may be negative.
-        method: how the interval was made.
-    """
-
-    variance: float
-    low: float | None
-    high: float | None
-    share: float | None
-    truncated: bool
-    raw: float
-    method: str
 
 
 @dataclass(frozen=True)
@@ -182,13 +156,13 @@ def variance_components(table: ArrayLike, confidence: float = 0.95, *, noise: st
     else:
         left = [drop.squares for drop in drops]
         found["residual"] = _square(parts.interaction, left, "residual", confidence, notes)
-    _note_tails(parts.init_means, "of the means of the inits", found["init"].method, notes)
-    _note_tails(parts.order_means, "of the means of the orders", found["order"].method, notes)
-    _note_tails(
+    note_tails(parts.init_means, "of the means of the inits", found["init"].method, notes)
+    note_tails(parts.order_means, "of the means of the orders", found["order"].method, notes)
+    note_tails(
         parts.left.ravel(), "of what both factors leave", found.get("interaction", found["residual"]).method, notes
     )
-    _note_tails(parts.within.ravel(), "within the cells", found["residual"].method, notes)
-    found = _shared(found, notes)
+    note_tails(parts.within.ravel(), "within the cells", found["residual"].method, notes)
+    found = with_shares(found, notes)
     return VarianceComponents(
         init=found["init"],
         order=found["order"],
@@ -236,7 +210,7 @@ def one_way(groups: Sequence[ArrayLike], confidence: float = 0.95) -> OneWay:
     if sizes.max() < 2:
         raise InputError("a variance within groups needs a group of at least 2 runs: each has one")
     every = np.concatenate(found)
-    largest = _magnitude(every)
+    largest = magnitude(every)
     notes: list[str] = []
     # Differences from one score keep their digits where the scores themselves are large.
     means = np.array([(group - every[0]).mean() for group in found])
@@ -254,21 +228,21 @@ def one_way(groups: Sequence[ArrayLike], confidence: float = 0.95) -> OneWay:
     drops = dropped_groups(sizes, means, inside) if k >= LEVELS_FOR_JACKKNIFE else None
     # Of equal sizes, the mean square of unweighted means is the usual one, and n0 the size.
     ends = difference_ends(unweighted, within, harmonic, confidence)
-    method = _MLS if balanced else _UNWEIGHTED
+    method = MLS if balanced else _UNWEIGHTED
     left, clear = [] if drops is None else [drops[0]], unweighted.value >= CLEAR_RATIO * within.value
     parts = {
-        "between": _component(raw, ends, method, left, clear, "between", confidence, notes),
+        "between": component_of(raw, ends, method, left, clear, "between", confidence, notes),
         "within": _square(within, [] if drops is None else [drops[1]], "within", confidence, notes),
     }
     spread = parts["between"]
     if spread.low is not None and spread.high is not None and not spread.low <= spread.variance <= spread.high:
         notes.append("the interval of between leaves its estimate out: they weigh the unequal groups differently")
     if between.value > 0:
-        _note_tails(means, "of the means of the groups", parts["between"].method, notes)
+        note_tails(means, "of the means of the groups", parts["between"].method, notes)
     if within.value > 0:
         inner = [group - every[0] - mean for group, mean in zip(found, means, strict=True) if len(group) > 1]
-        _note_tails(np.concatenate(inner), "within the groups", parts["within"].method, notes)
-    parts = _shared(parts, notes)
+        note_tails(np.concatenate(inner), "within the groups", parts["within"].method, notes)
+    parts = with_shares(parts, notes)
     return OneWay(
         between=parts["between"],
         within=parts["within"],
@@ -303,10 +277,10 @@ def isolate(table: ArrayLike, confidence: float = 0.95) -> Isolated:
     noise = [] if n == 1 else [(1 - 1 / n, parts.noise)]
     pair = max(0.0, 1 / n - 1 / (a * n) - 1 / (b * n))  # 0 for a 2 x 2 table, where rounding may say less
     heavy: list[str] = []
-    _note_tails(parts.init_means, "of the means of the inits", _MLS, heavy)
-    _note_tails(parts.order_means, "of the means of the orders", _MLS, heavy)
-    _note_tails(parts.left.ravel(), "of what both factors leave", _MLS, heavy)
-    _note_tails(parts.within.ravel(), "within the cells", _MLS, heavy)
+    note_tails(parts.init_means, "of the means of the inits", MLS, heavy)
+    note_tails(parts.order_means, "of the means of the orders", MLS, heavy)
+    note_tails(parts.left.ravel(), "of what both factors leave", MLS, heavy)
+    note_tails(parts.within.ravel(), "within the cells", MLS, heavy)
     return Isolated(
         init_varies=_spread(
             [(1 / (b * n), init), (1 / n - 1 / (b * n), both), *noise], confidence,
@@ -346,16 +320,8 @@ def _scores(table: ArrayLike) -> NDArray[np.float64]:
             f"table must be whole: {len(diverged)} runs diverged (NaN or infinite), the first at {first}; leave out "
             f"its init or its order, and report how many diverged"
         )
-    _magnitude(scores)
+    magnitude(scores)
     return scores
-
-
-def _magnitude(scores: NDArray[np.float64]) -> float:
-    """The largest absolute score."""
-    largest = float(np.abs(scores).max())
-    if largest > _LARGEST or 0 < scores.max() - scores.min() < _SMALLEST:
-        raise InputError(f"scores must lie within ± {_LARGEST:g} and differ by 0 or more than {_SMALLEST:g}: rescale")
-    return largest
 
 
 def _difference(
@@ -372,7 +338,7 @@ def _difference(
         first = replace(first, value=second.value)  # apart by rounding alone
     ends = difference_ends(first, second, runs, confidence)
     clear = first.value >= CLEAR_RATIO * second.value
-    return _component((first.value - second.value) / runs, ends, _MLS, left, clear, name, confidence, notes)
+    return component_of((first.value - second.value) / runs, ends, MLS, left, clear, name, confidence, notes)
 
 
 def _square(
@@ -380,50 +346,7 @@ def _square(
 ) -> Component:
     """The component that a mean square estimates on its own."""
     ends = sum_ends([(1.0, square)], confidence)
-    return _component(square.value, ends, _CHI2, left, True, name, confidence, notes)
-
-
-def _component(
-    raw: float,
-    ends: Ends,
-    method: str,
-    left: list[NDArray[np.float64]],
-    clear: bool,
-    name: str,
-    confidence: float,
-    notes: list[str],
-) -> Component:
-    """A component with the better of its intervals; its share is filled in when all are known.
-
-    Args:
-        ends: those of normal theory.
-        left: estimates without one level, for each factor that has levels enough.
-        clear: whether the estimate is far enough above 0 for a jackknife of its logarithm.
-    """
-    if left and ends is not None:
-        tried = [jackknife(raw, drop, confidence) for drop in left] if clear else []
-        usable = [found for found in tried if found is not None]
-        if usable:
-            ends, method = max(usable, key=lambda found: found[1] / found[0]), _JACKKNIFE
-        else:
-            notes.append(f"{name} is too near 0 for the jackknife: its interval supposes normal effects")
-    if raw < 0:
-        notes.append(f"the estimate of {name} is below 0 ({raw:.3g}) and reported as 0")
-    if ends is None:
-        why = "no such variation was seen" if raw == 0 else "the confidence is too extreme"
-        notes.append(f"{name} has no interval: {why}")
-    elif ends[1] <= 0:
-        notes.append(f"the whole interval of {name} fell below 0 and is reported as 0 to 0")
-    low, high = (None, None) if ends is None else (max(0.0, ends[0]), max(0.0, ends[1]))
-    return Component(max(0.0, raw), low, high, None, raw < 0, raw, method)
-
-
-def _shared(parts: dict[str, Component], notes: list[str]) -> dict[str, Component]:
-    total = sum(part.variance for part in parts.values())
-    if total <= 0:
-        notes.append("no component is above 0: there are no shares")
-        return parts
-    return {name: replace(part, share=part.variance / total) for name, part in parts.items()}
+    return component_of(square.value, ends, _CHI2, left, True, name, confidence, notes)
 
 
 def _spread(terms: Sequence[tuple[float, Square]], confidence: float, notes: Sequence[str]) -> Interval:
@@ -432,20 +355,6 @@ def _spread(terms: Sequence[tuple[float, Square]], confidence: float, notes: Seq
     ends = sum_ends(terms, confidence)
     if ends is None:
         why = "the confidence is too extreme for an interval" if variance > 0 else "all values are equal"
-        return Interval(math.sqrt(variance), None, None, confidence, _MLS, INIT_AND_ORDER, why)
+        return Interval(math.sqrt(variance), None, None, confidence, MLS, INIT_AND_ORDER, why)
     low, high = math.sqrt(max(0.0, ends[0])), math.sqrt(ends[1])
-    return Interval(math.sqrt(variance), low, high, confidence, _MLS, INIT_AND_ORDER, "; ".join(notes))
-
-
-def _note_tails(x: NDArray[np.float64], what: str, method: str, notes: list[str]) -> None:
-    """Note an excess kurtosis that is above 1 and above twice its standard error under normality."""
-    n, deviations = len(x), x - x.mean()
-    if n < 4 or not (largest := float(np.abs(deviations).max())):
-        return
-    squares = (deviations / largest) ** 2
-    excess = n * float((squares**2).sum()) / float(squares.sum()) ** 2 - 3
-    kurtosis = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6)
-    error = 2 * (n - 1) * math.sqrt(6 * n / ((n - 3) * (n - 2) * (n + 3) * (n + 5)))
-    if kurtosis > max(HEAVY_TAILS, 2 * error):
-        so = "allowed for" if method == _JACKKNIFE else "the interval supposes normal tails and is likely too short"
-        notes.append(f"heavy tails {what} (excess kurtosis {kurtosis:.1f}): {so}")
+    return Interval(math.sqrt(variance), low, high, confidence, MLS, INIT_AND_ORDER, "; ".join(notes))

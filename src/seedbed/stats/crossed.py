@@ -43,7 +43,7 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     if not np.isfinite(scores).all():
         raise InputError("table must be whole: a run that diverged has no place in it; leave out one of its levels")
     name, mean = "crossed random effects, t", float(scores.mean())
-    squares = _mean_squares(scores)
+    squares = mean_squares(scores)
     whole = tuple(range(scores.ndim))
     scale = float(np.abs(scores).max())
     independent = squares[whole][0]
@@ -63,8 +63,8 @@ def crossed_mean_interval(table: ArrayLike, confidence: float = 0.95) -> Interva
     return Interval(mean, mean - half, mean + half, confidence, name, CROSSED, note if few < FEW < most else "")
 
 
-def _mean_squares(scores: NDArray[np.float64]) -> dict[tuple[int, ...], tuple[float, int]]:
-    """Mean square and degrees of freedom of every effect, by the axes that it is of."""
+def effects(scores: NDArray[np.float64]) -> dict[tuple[int, ...], NDArray[np.float64]]:
+    """What every set of axes adds beyond its subsets, by these axes; of one level along all others."""
     found = {}
     centred = scores - scores.flat[0]  # keeps the digits of large scores
     for size in range(1, scores.ndim + 1):
@@ -73,6 +73,14 @@ def _mean_squares(scores: NDArray[np.float64]) -> dict[tuple[int, ...], tuple[fl
             effect = centred.mean(axis=others, keepdims=True) if others else centred
             for axis in axes:
                 effect = effect - effect.mean(axis=axis, keepdims=True)
-            degrees = math.prod(scores.shape[axis] - 1 for axis in axes)
-            found[axes] = (float((effect**2).sum()) * scores.size / effect.size / degrees, degrees)
+            found[axes] = effect
+    return found
+
+
+def mean_squares(scores: NDArray[np.float64]) -> dict[tuple[int, ...], tuple[float, int]]:
+    """Mean square and degrees of freedom of every effect, by the axes that it is of."""
+    found = {}
+    for axes, effect in effects(scores).items():
+        degrees = math.prod(scores.shape[axis] - 1 for axis in axes)
+        found[axes] = (float((effect**2).sum()) * scores.size / effect.size / degrees, degrees)
     return found

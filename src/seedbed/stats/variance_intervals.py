@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -61,6 +62,53 @@ def difference_ends(first: Square, second: Square, runs: float, confidence: floa
     # G12 and H12 may be below 0, and rounding may make so the whole.
     low, high = s1 - s2 - math.sqrt(max(0.0, down)), s1 - s2 + math.sqrt(max(0.0, up))
     return _usable(low * unit / runs, high * unit / runs)
+
+
+def combination_ends(terms: Sequence[tuple[float, Square]], confidence: float) -> Ends:
+    """Of a sum of mean squares with weights of either sign (Ting and others, 1990; Burdick and Graybill, 1992, section
+    3.3): of two, one below 0, ``difference_ends``; of none below 0, ``sum_ends``.
+
+    Constants carry the names of the book; those of two mean squares of one sign have a star.
+    """
+    parts = [(weight * square.value, square.degrees) for weight, square in terms if weight * square.value != 0]
+    if all(value > 0 for value, _ in parts):
+        return sum_ends(terms, confidence)
+    unit = max(abs(value) for value, _ in parts)
+    plus = [(value / unit, degrees) for value, degrees in parts if value > 0]
+    minus = [(-value / unit, degrees) for value, degrees in parts if value < 0]
+    upper, lower = (1 + confidence) / 2, (1 - confidence) / 2
+    pairs = [
+        (first, second, float(special.fdtri(n1, n2, upper)), float(special.fdtri(n1, n2, lower)))
+        for first, second in itertools.product(plus, minus)
+        for n1, n2 in [(first[1], second[1])]
+    ]
+    needed = [_ratio(n, p) for _, n in (*plus, *minus) for p in (upper, lower)] + [
+        f for pair in pairs for f in pair[2:]
+    ]
+    if not all(0 < found < math.inf for found in needed):
+        return None
+    down, up = _same_sign(plus, upper), _same_sign(minus, upper)
+    up += sum(((1 / _ratio(n, lower) - 1) * value) ** 2 for value, n in plus)
+    down += sum(((1 / _ratio(n, lower) - 1) * value) ** 2 for value, n in minus)
+    for (s1, n1), (s2, n2), f_upper, f_lower in pairs:
+        g1, g2 = (1 - 1 / _ratio(n, upper) for n in (n1, n2))
+        h1, h2 = (1 / _ratio(n, lower) - 1 for n in (n1, n2))
+        down += ((f_upper - 1) ** 2 - (g1 * f_upper) ** 2 - h2**2) / f_upper * s1 * s2
+        up += ((1 - f_lower) ** 2 - (h1 * f_lower) ** 2 - g2**2) / f_lower * s1 * s2
+    estimate = sum(value for value, _ in plus) - sum(value for value, _ in minus)
+    # Constants of two mean squares may be below 0, and rounding may make so the whole.
+    low, high = estimate - math.sqrt(max(0.0, down)), estimate + math.sqrt(max(0.0, up))
+    return _usable(low * unit, high * unit)
+
+
+def _same_sign(parts: Sequence[tuple[float, int]], upper: float) -> float:
+    """What mean squares of one sign add to the squared distance of the end that lies on their side."""
+    found = sum(((1 - 1 / _ratio(n, upper)) * value) ** 2 for value, n in parts)
+    for (s1, n1), (s2, n2) in itertools.combinations(parts, 2):
+        g1, g2, both = (1 - 1 / _ratio(n, upper) for n in (n1, n2, n1 + n2))
+        star = (both * (n1 + n2)) ** 2 / (n1 * n2) - g1**2 * n1 / n2 - g2**2 * n2 / n1
+        found += star / (len(parts) - 1) * s1 * s2
+    return found
 
 
 def jackknife(raw: float, left: NDArray[np.float64], confidence: float) -> Ends:

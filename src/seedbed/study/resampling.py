@@ -62,6 +62,14 @@ def overlap_note(splits: int, interval: str | None) -> str:
     )
 
 
+def rows_note(splits: int) -> str:
+    """What numbers that take runs of several splits for independent are of."""
+    return (
+        f"runs are of {splits} splits of one data set (unless each draws rows of its own), which share training rows: "
+        f"all of this holds for other splits of these rows, not for other rows"
+    )
+
+
 def is_of_training_rows(study: Runs, score: str) -> bool:
     """Whether the score's evaluation set is stored, and is the training rows."""
     if study.identity.imported:
@@ -86,8 +94,8 @@ def split_means(study: Runs, score: str) -> SplitMeans:
     values = {split: float(np.mean(found[split])) for split in sorted(found) if found[split]}
     if len(values) < LEAST:
         raise InputError(
-            f"the corrected t is of several splits, and converged runs of {study.name} are of {len(values)}: run it "
-            f"with --split 0:10, say, its data a function of the split seed"
+            f"the corrected t is of several splits, and converged runs of {study.name} are of {len(values)}: run more, "
+            f"such as --split 0:10, where its data are a function of the split seed"
         )
     counts = {split: len(each) for split, each in found.items() if each}
     least, most = min(counts.values()), max(counts.values())

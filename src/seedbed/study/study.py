@@ -176,18 +176,39 @@ class Study(Runs):
         self._check_not_empty()
         return summarizing.mean_interval(self, score, confidence, method, n_train, n_test, rng)
 
-    def decompose(self, score: str | None = None, confidence: float = 0.95) -> stats.VarianceComponents:
+    def decompose(
+        self, score: str | None = None, confidence: float = 0.95
+    ) -> stats.VarianceComponents | stats.CrossedComponents:
         """What initial weights, order, their interaction and noise add to the variance of a score, of a crossed design.
 
-        Runs with plain seeds are left out. Levels with a run that is missing or diverged are left out, as the notes
-        say. See `stats.variance_components`.
+        See `stats.variance_components`. Where splits were crossed with other roles, or with plain seeds, each role that
+        varied, and each set of them, has a component (`stats.crossed_components`). Of plain runs beside others, those
+        with a seed for each role are taken. Levels with a run that is missing or diverged are left out, as the notes
+        say.
 
         Raises:
-            InputError: no such score; the runs are no crossed design of init and order, or are of several splits.
+            InputError: no such score, or the runs are no crossed design of init and order, or of splits and more.
         """
+        chosen = self.by_roles if self.by_roles.runs else self
+        if chosen.runs and "split" in chosen.design.varied and len(chosen.design.varied) > 1:
+            return self._with_splits(chosen, self.check_score(score), confidence)
         table, notes = self._init_by_order(score)
         found = stats.variance_components(table, confidence, noise=self._noise_of_roles())
         return replace(found, notes=(*notes, *found.notes), scope=self._roles_alone().scope)
+
+    def _with_splits(self, chosen: Study, score: str, confidence: float) -> stats.CrossedComponents:
+        """The components of every role that varied, splits among them."""
+        roles = tuple(chosen.design.varied)
+        table = crossed_table(chosen.assignments, chosen[score], roles)
+        found = stats.crossed_components(table.scores, roles, confidence)
+        notes = [*self.checkpoint_notes(score), *([table.note] if table.note else [])]
+        if len(chosen) < len(self):
+            notes.append(f"{len(self) - len(chosen)} runs with plain seeds are left out")
+        notes.append(
+            f"the {len(table.levels['split'])} splits are of one data set (unless each draws rows of its own): what "
+            f"they add is what other splits of these rows would, and says nothing of other rows"
+        )
+        return replace(found, notes=(*notes, *found.notes), scope=chosen.scope)
 
     def isolate(self, score: str | None = None, confidence: float = 0.95) -> stats.Isolated:
         """The spread of a score when initial weights vary alone, order alone, or both; of a crossed design.
