@@ -216,7 +216,8 @@ def _line_up_splits(
     means = {name: resampling.split_means(study, score) for name, study in ended.items()}
     shared = sorted(set.intersection(*(set(each.values) for each in means.values())))
     if len(shared) < resampling.LEAST:
-        raise InputError(f"{' and '.join(studies)} share {len(shared)} splits: at least {resampling.LEAST} are needed")
+        splits = "1 split" if len(shared) == 1 else f"{len(shared)} splits"
+        raise InputError(f"{' and '.join(studies)} share {splits}: at least {resampling.LEAST} are needed")
     rows = {resampling.rows_of_splits(study, score, shared, n_train, n_test) for study in ended.values()}
     if len(rows) > 1:
         told = " and ".join(f"{train} and {test}" for train, test in sorted(rows))

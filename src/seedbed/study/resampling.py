@@ -105,8 +105,8 @@ def split_means(study: Runs, score: str) -> SplitMeans:
         notes.append(f"runs of a split are averaged first, {runs} in each of {len(values)} splits")
     if left := int((~np.isfinite(numbers)).sum()):
         notes.append(f"of the splits' means, {left} runs are left out: they diverged or failed")
-    if len(values) < len(found):
-        notes.append(f"{len(found) - len(values)} splits have no converged run, and are left out")
+    if gone := len(found) - len(values):
+        notes.append(f"{'1 split has' if gone == 1 else f'{gone} splits have'} no converged run: left out")
     shared = _shared(chosen)
     if shared:
         what = " and ".join(WORDS[role] for role in shared)
