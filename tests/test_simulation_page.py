@@ -43,6 +43,7 @@ ROWS = (
     "mean: t, n = 5",
     "mean: studentized, n = 5",
     "two methods: 3 and 3 runs, spread 3 : 1",
+    "resampled: 5 splits, 20 of 100 rows tested on",
     "probability: 3 and 3 runs, true probability 0.5",
     "components: 5 × 5, skewed",
     "luck: 3 runs, 50 examples, accuracies' sd 0.04",

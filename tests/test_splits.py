@@ -143,7 +143,7 @@ def test_other_methods_of_the_mean() -> None:
 )  # fmt: skip
 def test_rows_that_are_not_known_are_asked_for(study: sb.Study, options: dict[str, int], message: str) -> None:
     for call in (study.mean_interval, study.summary):
-        assert message in refusal(lambda: call(method="corrected", **options))
+        assert message in refusal(functools.partial(call, method="corrected", **options))
 
 
 def test_rows_may_be_given() -> None:
@@ -168,7 +168,7 @@ def test_rows_may_be_given() -> None:
 )
 def test_methods_that_do_not_fit_are_refused(method: Any, options: Any, message: str) -> None:
     for call in (crossed().mean_interval, crossed().summary):
-        assert message in refusal(lambda: call(method=method, **options))
+        assert message in refusal(functools.partial(call, method=method, **options))
 
 
 def test_scores_of_training_rows_have_no_corrected_interval() -> None:

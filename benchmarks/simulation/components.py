@@ -40,6 +40,33 @@ def _table(shape: Shape, a: int, replicates: int, order: float, draws: int, rng:
     return {name: coverage(each) if each else Figure(None, "coverage", draws) for name, each in held.items()}
 
 
+def _factors(shape: Shape, levels: tuple[int, int, int], split: float, draws: int, rng: Generator) -> dict[str, Figure]:
+    roles = ("init", "order", "split")
+    true = {
+        "init": INIT,
+        "order": ORDER,
+        "split": split,
+        "init x order": INTERACTION,
+        "init x split": INTERACTION,
+        "order x split": INTERACTION,
+        "residual": NOISE,
+    }
+    held: dict[str, list[bool]] = {name: [] for name in true}
+    for _ in range(draws):
+        table = math.sqrt(NOISE) * shape.draw(rng, *levels)
+        for name, variance in list(true.items())[:-1]:
+            size = [n if role in name.split(" x ") else 1 for role, n in zip(roles, levels, strict=True)]
+            table = table + math.sqrt(variance) * shape.draw(rng, *size)
+        for name, part in stats.crossed_components(table, roles).components.items():
+            held[name].append(part.low <= true[name] <= part.high)
+    return {name: coverage(each) for name, each in held.items()}
+
+
+def _factors_row(shape: Shape, levels: tuple[int, int, int], split: float) -> Row:
+    label = f"{' × '.join(map(str, levels))}, {shape.name}" + ("" if split else ", split adds nothing")
+    return Row("factors", label, lambda draws, rng: _factors(shape, levels, split, draws, rng), every=4)
+
+
 def _groups(shape: Shape, sizes: tuple[int, ...], draws: int, rng: Generator) -> dict[str, Figure]:
     held: dict[str, list[bool]] = {"between": [], "within": []}
     ends = np.cumsum(sizes)[:-1]
@@ -98,6 +125,8 @@ ROWS = [
         for shape in SHAPES
     ),
     _table_row(SHAPES[0], 10, 1, 0.0),
+    *(_factors_row(shape, levels, INIT) for levels in ((3, 3, 3), (5, 5, 4), (10, 10, 10)) for shape in SHAPES),
+    _factors_row(SHAPES[0], (5, 5, 4), 0.0),
     *(
         _groups_row(shape, sizes, form)
         for sizes, form in (

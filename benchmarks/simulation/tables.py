@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from simulation import components, examples, one_sample, planning, several, stopping, two_methods
+from simulation import components, examples, one_sample, planning, resampled, several, stopping, two_methods
 
 ROWS = [
     *one_sample.ROWS,
     *two_methods.ROWS,
+    *resampled.ROWS,
     *several.ROWS,
     *components.ROWS,
     *examples.ROWS,

@@ -65,7 +65,8 @@ def mean_interval(
     Simulated: docs/simulation.md, mean of one sample; resampled splits. At 95 %, ``t`` covers 95 % of normal scores at
     every n. From 3 to 20 runs it covers 92 to 93 % of skewed ones (skewness 1.75), and with 3 runs 88 % of those around
     two far points. ``studentized`` covers 93 to 94 % of the skewed ones. ``bca`` falls short of what it is for: with 20
-    runs it covers 93 % of normal and 91 % of skewed scores, less than ``t``.
+    runs it covers 93 % of normal and 91 % of skewed scores, less than ``t``. Of 5 to 30 splits of 100 rows,
+    ``corrected`` covers 94 to 97 % for accuracies and 93 to 95 % for squared errors, where ``t`` covers 29 to 90 %.
 
     Raises:
         InputError: fewer runs than the method needs (bca 20, studentized 5), no such method, or rows that are missing
