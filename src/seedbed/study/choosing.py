@@ -122,7 +122,9 @@ def _named(study: Runs, rule: Best) -> tuple[Best, bool]:
 def _read(study: Runs, names: Iterable[str]) -> _Curves:
     epochs = np.array(sorted({epoch for run in study.runs for epoch in run.curve_epochs}), dtype=np.int64)
     own = study.identity.told_by_runs
-    column = {epoch: i for i, epoch in enumerate(epochs.tolist())}
+    columns: dict[tuple[int, ...], NDArray[np.intp]] = {}  # of the runs' own epochs: most have the same
+    for run in study.runs:
+        columns.setdefault(run.curve_epochs, np.searchsorted(epochs, run.curve_epochs))
     rows = {run.assignment.key: row for row, run in enumerate(study.runs)}
     scores, finite = {}, np.ones((len(rows), len(epochs)), dtype=np.bool_)
     for name in names:
@@ -130,7 +132,9 @@ def _read(study: Runs, names: Iterable[str]) -> _Curves:
         values = np.full(finite.shape, np.nan)
         for key, (at_epochs, numbers) in stored.items():
             if key in rows:
-                values[rows[key], [column[epoch] for epoch in at_epochs]] = numbers
+                if at_epochs not in columns:  # another process adds curves
+                    raise InputError(f"the curves of {study.name} have changed since it was loaded: load it again")
+                values[rows[key], columns[at_epochs]] = numbers
         logged = ~np.isnan(values).all(axis=0)  # a trial need not log everything at every step
         if not logged.any() and not (stored and not own):
             continue
@@ -139,7 +143,7 @@ def _read(study: Runs, names: Iterable[str]) -> _Curves:
             finite &= np.isfinite(values) | ~(logged if own else np.ones_like(logged))
     for row, run in enumerate(study.runs):
         if run.status is Status.DIVERGED:  # its weights are known not to be finite there
-            finite[row, column[run.curve_epochs[-1]]] = False
+            finite[row, columns[run.curve_epochs][-1]] = False
     return _Curves(study.runs, epochs, scores, finite)
 
 
