@@ -414,7 +414,7 @@ def test_the_number_of_stacked_runs_suits_memory_and_the_study(monkeypatch: pyte
     cpu = torch.device("cpu")
     assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == sizing.MOST["cpu"]
     assert sizing.proposed(graphs, cpu, runs=20, workers=2) == 10  # two blocks, both full
-    assert sizing.proposed(graphs, cpu, runs=1, workers=2) == 1
+    assert sizing.proposed(graphs, cpu, runs=1, workers=2) == sizing.LEAST
     needed = max(map(sizing.bytes_of_run, graphs))
     monkeypatch.setattr(memory, "available", lambda: int(2 * 3.5 * needed / sizing.MEMORY_SHARE))
     assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == 3
