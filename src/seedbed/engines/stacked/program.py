@@ -32,7 +32,7 @@ OutputKey = tuple[OutputKind, str]
 # How far an output may lie from what the operations of one run give, relative to its size and to the largest of its
 # kind. A kernel that rounds otherwise moves a few values over the kink of a relu, or makes another one the largest of a
 # pool, and with it a gradient by a percent or so; a form that computes something else is off by about as much as it is.
-_RELATIVE, _OF_ALL = 0.05, 1e-5
+_RELATIVE, _OF_ALL = 0.05, 1e-3
 # Of so many elements in a run, to stack what is apart takes longer than a call for each run.
 LARGE = 1 << 12
 
