@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -205,6 +210,78 @@ def test_an_exception_that_cannot_be_shown_fails_its_run_alone(store: Path) -> N
     study = sb.run(mute, range(3), store=store, workers=0)
     assert [run.status for run in study.runs] == [Status.DONE, Status.FAILED, Status.DONE]
     assert (study.run(1).error or "").startswith("MuteError: (its message cannot be shown)\n")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@sb.trial
+def starts(seed: int, folder: str, waits: bool) -> dict[str, float]:
+    child = subprocess.Popen(["sleep", "600"])
+    Path(folder, str(child.pid)).touch()
+    if waits:
+        child.wait()
+    return {"a": seed}
+
+
+def pids(folder: Path) -> list[int]:
+    return [int(each.name) for each in folder.iterdir()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_what_a_trial_has_started_ends_with_its_worker(store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    sb.run(starts.with_parameters(folder=str(folder), waits=False), range(3), store=store, workers=2)
+    assert len(pids(folder)) == 3
+    until(lambda: all(map(gone, pids(folder))))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_a_trial_has_started_ends_with_seedbed(store: Path, tmp_path: Path, how: signal.Signals) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    code = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import seedbed as sb
+from tests.test_trials import starts
+sb.run(starts.with_parameters(folder={str(folder)!r}, waits=True), range(2), store={str(store)!r}, workers=2)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    until(lambda: len(pids(folder)) == 2 or parent.poll() is not None)
+    parent.send_signal(how)
+    assert parent.wait(60) != 0
+    assert len(pids(folder)) == 2
+    until(lambda: all(map(gone, pids(folder))))
+
+
+@sb.trial
+def dies_with_a_child_left(seed: int) -> dict[str, float]:
+    if seed == 1:
+        if os.fork() == 0:  # has the worker's socket still
+            time.sleep(300)
+            os._exit(0)
+        os._exit(3)
+    return {"a": seed}
+
+
+def test_a_lost_worker_s_child_that_holds_its_socket_keeps_nobody_waiting(store: Path) -> None:
+    begun = time.monotonic()
+    study = sb.run(dies_with_a_child_left, range(3), store=store, workers=1)
+    assert time.monotonic() - begun < 100
+    assert [run.status for run in study.runs] == [Status.DONE, Status.FAILED, Status.DONE]
+    assert "ended with status 3, 2 times" in (study.run(1).error or "")
 
 
 def test_nan_is_a_result(store: Path) -> None:
