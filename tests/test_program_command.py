@@ -100,6 +100,26 @@ def test_a_forced_seed_says_what_it_took_the_place_of(script: str, store: Path) 
     assert sb.load("train.py", store)["accuracy"].tolist() == [value(seed) for seed in range(3)]
 
 
+@pytest.mark.parametrize("how", ["again", "until"])
+def test_what_a_forced_seed_took_the_place_of_is_told_always(how: str, tmp_path: Path, store: Path) -> None:
+    script = tmp_path / "train.py"
+    # Its first try is killed before Python has begun, so that nothing was met then.
+    script.write_text(f"""
+import os, random
+seen = {str(tmp_path)!r} + "/seen" + os.environ["SEEDBED_SEED"]
+if not os.path.exists(seen):
+    open(seen, "w").close()
+    os._exit(1)
+random.seed(42)
+print('{{"accuracy": %r}}' % random.random())
+""")
+    asked = ["-s", "0:2"] if how == "again" else ["--until", "accuracy +- 0.5"]
+    found = run(*asked, "--retries", "1", "--force-seed", "--store", str(store), "--", sys.executable, str(script))
+    assert found.return_value == 0, found.output
+    assert "\ntook the place of the seed in random.seed(42) (1 call)" in found.output
+    assert "failed" not in found.output
+
+
 def test_roles_make_a_crossed_design(tmp_path: Path, store: Path) -> None:
     code = "import json,sys; a,b=map(int,sys.argv[1:]); print(json.dumps({'s': a + b / 10 + a * b % 3}))"
     arguments = ["--init", "0:4", "--order", "0:4", "--store", str(store), "--name", "crossed"]

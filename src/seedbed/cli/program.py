@@ -13,6 +13,8 @@ from seedbed.cli.sections import Sectioned
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from seedbed.programs import Program
     from seedbed.study import Study
 
@@ -147,9 +149,17 @@ def _patterns(metrics: tuple[str, ...]) -> dict[str, str]:
 
 def intercepted(study: Study) -> str | None:
     """What a forced seed took the place of, in the first run that says it."""
+    from seedbed.programs.forced import INTERCEPTED
+
     for run in study.done.runs:
         text = study.archive.output(study.name, run.assignment.key) or ""
-        first = text.partition("\n")[0]
-        if first.startswith("seedbed: "):
-            return first.removeprefix("seedbed: ")
+        for line in text.split("\n"):  # a try that failed may stand before the one that counts
+            if line.startswith(INTERCEPTED):
+                return line.removeprefix("seedbed: ")
     return None
+
+
+def tell_intercepted(study: Study, console: Console) -> None:
+    """Print it."""
+    if told := intercepted(study):
+        console.print(told, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -148,8 +148,8 @@ def run(
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
-    if own is not None and own.force_seed and not quiet and (told := program.intercepted(study)):
-        errors.print(told, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if own is not None and own.force_seed and not quiet:
+        program.tell_intercepted(study, errors)
     if shard is not None and not quiet:
         sharding.tell(shard, whole)
     failed = [each for each in study.runs if each.status is Status.FAILED]

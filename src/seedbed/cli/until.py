@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seedbed.cli import CANNOT_TELL, DONE
+from seedbed.cli import CANNOT_TELL, DONE, program
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def run(
 
     from seedbed import runner
     from seedbed import targets as found
+    from seedbed.programs import Program
     from seedbed.report.rule_progress import RuleWatcher
     from seedbed.stopping import Decided
 
@@ -195,6 +196,9 @@ def run(
                 errors.print(
                     verified.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal
                 )
+    for experiment, study in zip(experiments, studies, strict=True):
+        if isinstance(experiment, Program) and experiment.force_seed and not shown.quiet:
+            program.tell_intercepted(study, errors)
     return DONE if stopped.done else CANNOT_TELL
 
 

@@ -8,11 +8,13 @@ because its folder is the first of PYTHONPATH. Generators that a program makes f
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seedbed.programs.program import why_not_forced
 
+INTERCEPTED = "seedbed: took the place of the seed in "  # at the head of a run's output
 FORCING = Path(__file__).with_name("forcing")
 NAMES = (
     "random.seed",
@@ -41,7 +43,12 @@ def met(folder: Path) -> str | None:
             call, _, count = line.rpartition("\t")
             counts[call] = counts.get(call, 0) + int(count)
     calls = ", ".join(f"{call} ({count} {'call' if count == 1 else 'calls'})" for call, count in counts.items())
-    return f"seedbed: took the place of the seed in {calls}" if calls else ""
+    if not calls:
+        return ""
+    kinds = Counter(call.partition("(")[0] for call in counts)
+    several = [name for name, count in kinds.items() if count > 1]  # such as a seed for each epoch, or each repetition
+    note = f"; {' and '.join(several)} had different seeds, each of which became the run's" if several else ""
+    return f"{INTERCEPTED}{calls}{note}"
 
 
 def refusal(told: str | None, command: Sequence[str]) -> str | None:
