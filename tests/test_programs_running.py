@@ -123,6 +123,9 @@ def test_a_command_that_is_gone_or_cannot_be_executed(tmp_path: Path) -> None:
     odd.write_text("neither a script nor a program")
     odd.chmod(0o755)
     assert cause(run(Program([str(odd)]))).startswith("could not be started: Exec format error")
+    assert cause(run(Program([str(odd)]))).endswith("a script without a first line such as #!/bin/sh")
+    odd.write_text("#!/no/such/interpreter\n")
+    assert cause(run(Program([str(odd)]))).endswith("odd is there, but not the program that its first line names")
     assert cause(run(Program(["echo", "x" * 3_000_000]))).startswith("could not be started: Argument list too long")
 
 

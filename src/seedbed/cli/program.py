@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from seedbed.study import Study
 
 _COMMAND = "seedbed.program"
+BEHIND = "The command of a program stands behind --, as in: seedbed run -s 0:20 -- python train.py --seed {seed}"
+_PLACEHOLDER = re.compile(r"\{(seed|init|order|noise|split)\}")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -43,10 +45,16 @@ class RunCommand(Sectioned):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Part the program's command from what is meant for this one."""
+        given = list(args)  # click takes from the list
         if "--" in args:
             place = args.index("--")
             args, ctx.meta[_COMMAND] = args[:place], tuple(args[place + 1 :])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if _COMMAND in ctx.meta or not any(_PLACEHOLDER.search(each) for each in given):
+                raise
+            raise click.UsageError(f"{error.format_message()}\n{BEHIND}", ctx) from error
 
 
 class _Seconds(click.ParamType[float]):

@@ -143,6 +143,8 @@ def run(
             print()
             terminal.summary(study, Console(), text.summaries_of(study))
     sys.stdout.flush()  # the results are there before verification takes its time
+    if (quiet or as_json) and (same := text.sameness(study)):  # a warning, and the summary that holds it is not shown
+        errors.print(f"ALL RUNS GAVE THE SAME RESULT: {same}", highlight=False, markup=False, soft_wrap=True)
     if not no_verify:
         with redirect_stdout(sys.stderr):
             found = runner.check(experiment, study, options["store"], watcher)

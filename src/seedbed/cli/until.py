@@ -96,7 +96,9 @@ class Asked:
                     f"brackets, as in: seedbed run people 'people[lr=0.02]' --until-decided"
                 )
         elif len(targets) > 1:
-            raise InputError(f"run takes one TARGET, or two with --until-decided; got {' and '.join(targets)}")
+            raise InputError(
+                f"run takes one TARGET, or two with --until-decided; got {' and '.join(targets)}. {program.BEHIND}"
+            )
         given = [option for option, value in seeds.items() if value is not None]
         if rule is not None and given:
             raise InputError(f"{rule} takes the seeds 0, 1, ... as far as it needs them: leave {given[0]} out")
