@@ -144,6 +144,11 @@ def _has_ended(pid: int) -> bool:
 def _end(pid: int) -> int:
     """Kill the program and its group; how the program ended: its exit status, or a signal's number below 0."""
     _kill_group(pid, signal.SIGKILL)
+    if pid not in _codes:
+        try:
+            os.kill(pid, signal.SIGKILL)  # where it has only just been forked, it leads no group yet
+        except OSError:
+            pass  # another user's by now
     limit = time.monotonic() + SWEEP
     while not _has_ended(pid) and time.monotonic() < limit:
         time.sleep(0.002)
