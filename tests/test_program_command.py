@@ -161,6 +161,12 @@ def test_what_a_terminal_cannot_show_is_shown_somehow(store: Path) -> None:
     assert done.stdout == b'caf\\ufffd\n{"a": 1}\n'
 
 
+def test_a_direction_of_no_score_is_told(script: str, store: Path) -> None:
+    given = ["--smaller-is-better", "acuracy", "--store", str(store)]
+    found = run("-s", "0:2", *given, "--", sys.executable, script, "{seed}")
+    assert "warning: it was said whether a larger acuracy is better, and no such score is there" in found.stderr
+
+
 def test_roles_make_a_crossed_design(tmp_path: Path, store: Path) -> None:
     code = "import json,sys; a,b=map(int,sys.argv[1:]); print(json.dumps({'s': a + b / 10 + a * b % 3}))"
     arguments = ["--init", "0:4", "--order", "0:4", "--store", str(store), "--name", "crossed"]

@@ -55,7 +55,8 @@ def refusal(told: str | None, command: Sequence[str]) -> str | None:
     """Why a run's result cannot be that of its seed, given what ``met`` told; None where it can."""
     if told is None:
         why = why_not_forced(command) or (
-            "the program started Python without PYTHONPATH, or with -I, -S or -E. Give it a {seed} instead"
+            "the program started Python without PYTHONPATH, with -I, -S or -E, or one older than 3.7. Give it a {seed} "
+            "instead"
         )
         return f"the seed could not be put in the place of others: {why}"
     if not told:
