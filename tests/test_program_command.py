@@ -182,6 +182,7 @@ def test_a_rule_may_follow_a_program(script: str, store: Path) -> None:
     found = run(*rule, "--", sys.executable, script, "{seed}")
     assert found.return_value == 0, found.output
     assert "stopped by fixed width" in found.output
+    assert found.stderr.count("scores, of which larger is better: accuracy; smaller is better: loss/test") == 1
 
 
 def test_studies_of_every_kind_compare(script: str, store: Path, tmp_path: Path) -> None:
