@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -39,7 +40,9 @@ def _receive(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any]) -> Non
         try:
             inbox.put(parent.recv())
         except (EOFError, OSError):
-            os._exit(0)  # the parent has gone, or wants no more
+            if os.getpgrp() == os.getpid():  # the parent has gone, or wants no more
+                os.killpg(0, signal.SIGKILL)  # with what a trial has started
+            os._exit(0)
 
 
 def _serve(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any], opening: dict[str, Any]) -> None:

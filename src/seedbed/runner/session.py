@@ -195,6 +195,11 @@ class Session:
         results, new = self._writer.settle(results)
         if new:
             self._watcher.said(_directions(new))
+            for name in self._plan.identity.larger_is_better:
+                if name not in new:
+                    self._watcher.said(
+                        f"warning: it was said whether a larger {name} is better, and no such score is there"
+                    )
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
         self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
