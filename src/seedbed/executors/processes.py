@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -106,7 +107,8 @@ class _Pool:
             stderr=writing,
             pass_fds=(theirs.fileno(),),
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1", IN_WORKER: "1"},
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent alone, which then ends its workers
+            # Ctrl-C in a terminal is for the parent alone, which then ends its workers, each with what it has started.
+            start_new_session=True,
         )
         theirs.close()
         os.close(writing)
@@ -189,5 +191,6 @@ class _Pool:
     @staticmethod
     def _end(worker: _Worker) -> None:
         worker.socket.close()
-        worker.process.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # none of them is alive
+            os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
