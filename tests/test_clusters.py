@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 import torch
 from torch import nn
@@ -81,17 +82,23 @@ def test_jobs_give_equal_bits_and_leave_no_spool(kind: str, tmp_path: Path) -> N
     assert not (tmp_path / "there.db.spool").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("deaths", [1, 9])
-def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with Slurm's commands, which are found there."""
     pytest.importorskip("submitit")
-    commands = tmp_path / "bin"
-    commands.mkdir()
+    folder = tmp_path / "bin"
+    folder.mkdir()
     for name in ("sbatch", "srun", "sacct", "scancel"):
         text = Path(__file__).with_name("fake_slurm.py").read_text()
-        (commands / name).write_text(f"#!{sys.executable}\n{text}")
-        (commands / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+        (folder / name).write_text(f"#!{sys.executable}\n{text}")
+        (folder / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deaths", [1, 9])
+def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, commands: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
     training = replace(TRAININGS["sgd"], model=DiesUntil(marks, deaths))
@@ -109,6 +116,50 @@ def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, m
         assert f"#SBATCH --{line}\n" in script
     assert "export OMP_NUM_THREADS='1'" in script
     assert not (tmp_path / "there.db.spool").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("commands")
+@pytest.mark.parametrize(("name", "value"), [("SEEDBED_FAKE_STATE", "PREEMPTED"), ("SEEDBED_FAKE_REQUEUE", "1")])
+def test_a_job_that_is_preempted_or_begun_anew_loses_no_run(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    training = replace(TRAININGS["sgd"], model=DiesUntil(marks, 1))
+    watcher = Told()
+    there = sb.run(
+        training.experiment(),
+        range(4),
+        store=tmp_path / "there.db",
+        on="slurm",
+        slurm=Slurm(jobs=1),
+        engine="reference",
+        watcher=watcher,
+    )
+    assert bits(there) == local(TRAININGS["sgd"], 4, tmp_path)
+    assert sorted(watcher.computed) == [f"seed={seed}" for seed in range(4)]
+    assert not any("trying that run again" in line for line in watcher.lines)  # it was not that run's fault
+
+
+# The library leaves the log of such a job open.
+@pytest.mark.filterwarnings(r"ignore:Exception ignored in.*\bDEBUG_\d:pytest.PytestUnraisableExceptionWarning")
+def test_what_jobs_are_given_is_read_where_seedbed_is_not_found_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit")
+    sent: list[bytes] = []
+    submit = submitit.AutoExecutor.map_array
+
+    def noted(self: Any, function: Any, *arguments: Any) -> Any:
+        sent.append(cloudpickle.dumps(function))
+        return submit(self, function, *arguments)
+
+    monkeypatch.setattr(submitit.AutoExecutor, "map_array", noted)
+    list(SlurmExecutor(tmp_path / "spool", "debug").run(task(), blocks()))
+    script = "import sys; sys.modules['seedbed'] = None; import pickle; pickle.load(sys.stdin.buffer)"
+    subprocess.run([sys.executable, "-c", script], input=sent[0], check=True)
 
 
 class Marks:
