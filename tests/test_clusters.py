@@ -33,6 +33,7 @@ from seedbed.executors.slurm import SlurmExecutor
 from seedbed.records import Recording, Status
 from seedbed.seeds import Assignment
 from seedbed.study import Study
+from tests.conftest import connected_to_ray
 from tests.test_cli import COMMAND
 from tests.test_executor_conformance import DiesUntil
 from tests.test_runs import Told
@@ -219,6 +220,12 @@ def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
     assert bits(there) == local(TRAININGS["sgd"], 12, tmp_path)
     assert len(list(marks.glob(f"* {watcher.lost}"))) == 2
     assert any("a node of the Ray cluster was lost" in line for line in watcher.lines)
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[None]:
+    """A cluster for one test: other tests here are of a process that is connected to none."""
+    yield from connected_to_ray()
 
 
 def slow_net() -> nn.Module:
