@@ -152,6 +152,25 @@ def test_an_error_of_the_caller_ends_everything(executor: str) -> None:
     assert nothing_is_left(executor, before)
 
 
+class Reads:
+    """Makes a model, having read a file by a relative path."""
+
+    def __call__(self) -> nn.Module:
+        assert Path("beside").read_text() == "it"
+        return plain_net()
+
+
+@each_executor
+def test_relative_paths_are_of_the_callers_folder(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside").write_text("it")
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.chdir(tmp_path)
+    found, _ = computed(executor, task(replace(TRAININGS["sgd"], model=Reads()).experiment()), 2)
+    assert [result.error for result in found.values()] == [None, None]
+
+
 def chatty() -> nn.Module:
     print("a model is made")
     return plain_net()
