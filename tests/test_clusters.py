@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from seedbed import fingerprint
 from seedbed.engines.task import TrainingTask
 from seedbed.environment import Environment
 from seedbed.executors import IN_WORKER, Output
+from seedbed.executors import ray_cluster as ray_cluster_module
 from seedbed.executors.places import Slurm, parse
 from seedbed.executors.ray_cluster import RayExecutor
 from seedbed.executors.remote import Receiver, Reply
@@ -278,6 +280,74 @@ def test_an_address_that_is_no_cluster_is_told_soon(listens: bool) -> None:
         with pytest.raises(sb.WorkerError, match=rf"no Ray cluster answers at {host}:{port}"):
             list(RayExecutor(f"{host}:{port}").run(task(), blocks()))
     assert time.monotonic() - start < 15
+
+
+class _Connected:
+    """Ray, connected to a cluster of this machine."""
+
+    gcs_address = "127.0.0.1:6379"
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def get_runtime_context(self) -> _Connected:
+        return self
+
+
+@pytest.mark.parametrize("others", [0, 1])  # calls that compute at the moment
+def test_another_cluster_than_the_connected_one_is_not_taken_for_it(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", _Connected())  # type: ignore[arg-type]
+    monkeypatch.setattr(ray_cluster_module, "_users", others)
+    for same in ("127.0.0.1:6379", "localhost:6379"):
+        with ray_cluster_module._connected(same):
+            pass
+    for other in ("127.0.0.1:6380", "192.0.2.1:6379"):  # an address that no machine has
+        with (
+            pytest.raises(sb.InputError, match=rf"connected to the Ray cluster at 127.0.0.1:6379, and {other} is"),
+            ray_cluster_module._connected(other),
+        ):
+            pass
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray._private.authentication.authentication_token_setup", reason="an older Ray knows no tokens")
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    with tempfile.TemporaryDirectory(prefix="ray") as home, socket.socket() as free:  # a socket's path must be short
+        Path(home, "token").write_text("0123456789abcdef" * 4)
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", f"{home}/token")
+        monkeypatch.setenv("RAY_TMPDIR", home)
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        start = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+        words = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}", "--num-cpus=1"]
+        cluster = subprocess.Popen(
+            [sys.executable, "-c", start, *words, "--include-dashboard=false", "--disable-usage-stats"],
+            env={**os.environ, "RAY_AUTH_MODE": "token"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        with cluster:
+            assert cluster.stdout is not None
+            try:
+                assert any("Ray runtime started" in line for line in cluster.stdout)
+                with pytest.raises(sb.WorkerError, match=rf"cluster at {address} wants its token: set RAY_AUTH_MODE"):
+                    list(RayExecutor(address).run(task(), blocks()))
+                # One that is looked for is connected to as Ray does it; in a process of its own, since Ray remembers.
+                script = (
+                    "from tests.test_clusters import *\n"
+                    "assert any(isinstance(each, list) for each in RayExecutor().run(task(), blocks()))\n"
+                )
+                found = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+                subprocess.run([sys.executable, "-c", script], env=found, check=True)
+            finally:
+                os.killpg(cluster.pid, signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
