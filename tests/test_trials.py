@@ -421,6 +421,20 @@ def test_a_trial_that_cannot_be_sent_names_what_cannot(store: Path) -> None:
     assert len(sb.run(holding, range(2), store=store, workers=0)) == 2
 
 
+def test_a_function_that_uses_what_has_no_value_yet_is_named_where_it_cannot_be_sent(store: Path) -> None:
+    held = threading.Lock()
+
+    @sb.trial
+    def holding(seed: int) -> dict[str, float]:
+        with held:
+            return {"a": later}
+
+    with pytest.raises(sb.InputError, match=r"holding cannot be sent to worker processes: function cannot be pickled"):
+        sb.run(holding, range(2), store=store)
+    later = 1.0
+    assert len(sb.run(holding, range(2), store=store, workers=0)) == 2
+
+
 def test_a_rule_may_follow_a_trial(store: Path) -> None:
     study, stopped = sb.run_until(toy, "accuracy ± 0.02", store=store, workers=0)
     assert stopped.done

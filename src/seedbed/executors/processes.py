@@ -108,7 +108,8 @@ class _Pool:
             stderr=writing,
             pass_fds=(theirs.fileno(),),
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1", IN_WORKER: "1"},
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent alone, which then ends its workers
+            # Ctrl-C in a terminal is for the parent alone, which then ends its workers, each with what it has started.
+            start_new_session=True,
         )
         theirs.close()
         os.close(writing)
