@@ -139,6 +139,8 @@ class Session:
             return
         plan = self._plan
         size = plan.block_size
+        if size > 1 and work is None:  # blocks of one split are full ones; a rule wants the runs in their order
+            pending = sorted(pending, key=lambda each: each.split)
         open_blocks: dict[Assignment, set[Assignment]] = {}  # of a run that was given out: those of its block left
         blocks = self._blocks(pending, size, work, open_blocks)
         results = self._executor(math.ceil(len(pending) / size)).run(plan.task, blocks)
