@@ -226,6 +226,22 @@ def test_every_elementwise_optimizer(name: str) -> None:
     assert max(map(gap, found, expected)) < FINAL_GAP
 
 
+class TwoBiases(nn.Module):
+    """Two parameters whose gradients are one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.extra = nn.Linear(5, 3), nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + self.extra
+
+
+def test_parameters_that_share_a_gradient_are_clipped_once() -> None:
+    experiment = Training(model=TwoBiases, clip_norm=0.05, clip_value=0.01).experiment()
+    assert max(map(gap, trained("stacked", experiment), trained("reference", experiment))) < FINAL_GAP
+
+
 def test_what_a_fresh_batch_norm_has_seen_is_kept_of_each_run() -> None:
     first, second = trained("stacked", TRAININGS["batch-norm"].experiment(), BLOCK[:2])
     one, other = load(first.weights or b""), load(second.weights or b"")
