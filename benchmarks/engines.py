@@ -1,6 +1,7 @@
 """How fast Seedbed's engines train many seeds, beside every other way to do it, in one run on one machine.
 
-    python benchmarks/engines.py [--trainings people,digits,regression] [--peers plain,torch.func,jax,lanes]
+    python benchmarks/engines.py [--trainings people,digits,regression,digits-cnn,mnist,names]
+        [--peers plain,torch.func,jax,stacked,lanes]
         [--rounds 3] [--seconds 4] [--prototype FOLDER] [--command 10000] [--json FILE] [--quick]
 
 JAX comes with ``pip install 'seedbed[bench]'``; digits needs ``seedbed[gallery]``; torch.compile and the hand-written
@@ -9,7 +10,9 @@ else running; ``--quick`` sees in a few minutes that all works, and its times me
 
 The trainings (``peers/trainings.py``): *people*, 6-(10-10)-3, 200 rows, batch 10, SGD, 1,000 epochs; *digits*,
 64-(128)-10, 1,437 rows, batch 32, SGD, 30 epochs; *regression*, 16-(64-64-64)-1 with LayerNorm, relu and dropout 0.1,
-2,000 rows, batch 64, Adam, 20 epochs. All train on the same rows from initial weights and in orders drawn alike.
+2,000 rows, batch 64, Adam, 20 epochs; and three of the gallery: *digits-cnn* and *mnist*, two convolutions with batch
+norm, pooling and dropout on images of 8 x 8 and 28 x 28, *names*, a transformer. All train on the same rows from
+initial weights and in orders drawn alike.
 
 What the figures mean:
 
@@ -18,7 +21,8 @@ What the figures mean:
   its own that are held to the cores. Peers that train seeds in stacks, in blocks or one by one are timed by repeating
   that: the slope of time over seeds from one stack to the next. Seedbed's engines are timed as their users get them,
   through ``seedbed.run`` with initial weights, orders, evaluation, predictions and store: the slope between two numbers
-  of seeds.
+  of seeds. The stacked engine is timed by its blocks, with initial weights, orders and masks, without evaluation and
+  store, as the plain loop is.
 - Slow peers train fewer epochs than a whole training, as printed with their setting, and their seconds are scaled up by
   the number of epochs: an epoch costs the same first and last.
 - In favour of torch.func and JAX, the making of what they are given is not timed: initial weights and orders of rows.
@@ -59,7 +63,7 @@ from peers.team import Team, own_cores
 if TYPE_CHECKING:  # a peer's process loads this file too, before its threads are set: torch is imported in main alone
     from peers.trainings import Training
 
-TRAININGS = ("people", "digits", "regression")
+TRAININGS = ("people", "digits", "regression", "digits-cnn", "mnist", "names")
 ONE_CORE = ("people",)  # trainings that are timed on one core as well
 HEADER = (
     "peer", "s a seed", "(least to greatest)", "/ plain", "lanes is", "GFLOP/s", "of peak", "start s", "compile s",

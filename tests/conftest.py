@@ -44,14 +44,19 @@ def demonstration() -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[None]:
-    """This process connected to a Ray cluster of two cores, for the tests of a module."""
+def connected_to_ray() -> Iterator[None]:
+    """Connect this process to a Ray cluster of two cores, until the generator goes on."""
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedbed[ray]'")
     quiet = {"configure_logging": False, "logging_level": "error", "log_to_driver": False}
     ray.init(address="local", num_cpus=2, include_dashboard=False, **quiet)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """This process connected to a Ray cluster of two cores, for the tests of a module."""
+    yield from connected_to_ray()
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 import torch
 from torch import nn
@@ -25,6 +27,7 @@ from seedbed import fingerprint
 from seedbed.engines.task import TrainingTask
 from seedbed.environment import Environment
 from seedbed.executors import IN_WORKER, Output
+from seedbed.executors import ray_cluster as ray_cluster_module
 from seedbed.executors.places import Slurm, parse
 from seedbed.executors.ray_cluster import RayExecutor
 from seedbed.executors.remote import Receiver, Reply
@@ -32,6 +35,7 @@ from seedbed.executors.slurm import SlurmExecutor
 from seedbed.records import Recording, Status
 from seedbed.seeds import Assignment
 from seedbed.study import Study
+from tests.conftest import connected_to_ray
 from tests.test_cli import COMMAND
 from tests.test_executor_conformance import DiesUntil
 from tests.test_runs import Told
@@ -81,17 +85,23 @@ def test_jobs_give_equal_bits_and_leave_no_spool(kind: str, tmp_path: Path) -> N
     assert not (tmp_path / "there.db.spool").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("deaths", [1, 9])
-def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with Slurm's commands, which are found there."""
     pytest.importorskip("submitit")
-    commands = tmp_path / "bin"
-    commands.mkdir()
+    folder = tmp_path / "bin"
+    folder.mkdir()
     for name in ("sbatch", "srun", "sacct", "scancel"):
         text = Path(__file__).with_name("fake_slurm.py").read_text()
-        (commands / name).write_text(f"#!{sys.executable}\n{text}")
-        (commands / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+        (folder / name).write_text(f"#!{sys.executable}\n{text}")
+        (folder / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deaths", [1, 9])
+def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, commands: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
     training = replace(TRAININGS["sgd"], model=DiesUntil(marks, deaths))
@@ -109,6 +119,50 @@ def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, m
         assert f"#SBATCH --{line}\n" in script
     assert "export OMP_NUM_THREADS='1'" in script
     assert not (tmp_path / "there.db.spool").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("commands")
+@pytest.mark.parametrize(("name", "value"), [("SEEDBED_FAKE_STATE", "PREEMPTED"), ("SEEDBED_FAKE_REQUEUE", "1")])
+def test_a_job_that_is_preempted_or_begun_anew_loses_no_run(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    training = replace(TRAININGS["sgd"], model=DiesUntil(marks, 1))
+    watcher = Told()
+    there = sb.run(
+        training.experiment(),
+        range(4),
+        store=tmp_path / "there.db",
+        on="slurm",
+        slurm=Slurm(jobs=1),
+        engine="reference",
+        watcher=watcher,
+    )
+    assert bits(there) == local(TRAININGS["sgd"], 4, tmp_path)
+    assert sorted(watcher.computed) == [f"seed={seed}" for seed in range(4)]
+    assert not any("trying that run again" in line for line in watcher.lines)  # it was not that run's fault
+
+
+# The library leaves the log of such a job open.
+@pytest.mark.filterwarnings(r"ignore:Exception ignored in.*\bDEBUG_\d:pytest.PytestUnraisableExceptionWarning")
+def test_what_jobs_are_given_is_read_where_seedbed_is_not_found_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit")
+    sent: list[bytes] = []
+    submit = submitit.AutoExecutor.map_array
+
+    def noted(self: Any, function: Any, *arguments: Any) -> Any:
+        sent.append(cloudpickle.dumps(function))
+        return submit(self, function, *arguments)
+
+    monkeypatch.setattr(submitit.AutoExecutor, "map_array", noted)
+    list(SlurmExecutor(tmp_path / "spool", "debug").run(task(), blocks()))
+    script = "import sys; sys.modules['seedbed'] = None; import pickle; pickle.load(sys.stdin.buffer)"
+    subprocess.run([sys.executable, "-c", script], input=sent[0], check=True)
 
 
 class Marks:
@@ -170,6 +224,12 @@ def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
     assert any("a node of the Ray cluster was lost" in line for line in watcher.lines)
 
 
+@pytest.fixture
+def ray_cluster() -> Iterator[None]:
+    """A cluster for one test: other tests here are of a process that is connected to none."""
+    yield from connected_to_ray()
+
+
 def slow_net() -> nn.Module:
     time.sleep(0.5)
     return plain_net()
@@ -220,6 +280,74 @@ def test_an_address_that_is_no_cluster_is_told_soon(listens: bool) -> None:
         with pytest.raises(sb.WorkerError, match=rf"no Ray cluster answers at {host}:{port}"):
             list(RayExecutor(f"{host}:{port}").run(task(), blocks()))
     assert time.monotonic() - start < 15
+
+
+class _Connected:
+    """Ray, connected to a cluster of this machine."""
+
+    gcs_address = "127.0.0.1:6379"
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def get_runtime_context(self) -> _Connected:
+        return self
+
+
+@pytest.mark.parametrize("others", [0, 1])  # calls that compute at the moment
+def test_another_cluster_than_the_connected_one_is_not_taken_for_it(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", _Connected())  # type: ignore[arg-type]
+    monkeypatch.setattr(ray_cluster_module, "_users", others)
+    for same in ("127.0.0.1:6379", "localhost:6379"):
+        with ray_cluster_module._connected(same):
+            pass
+    for other in ("127.0.0.1:6380", "192.0.2.1:6379"):  # an address that no machine has
+        with (
+            pytest.raises(sb.InputError, match=rf"connected to the Ray cluster at 127.0.0.1:6379, and {other} is"),
+            ray_cluster_module._connected(other),
+        ):
+            pass
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray._private.authentication.authentication_token_setup", reason="an older Ray knows no tokens")
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    with tempfile.TemporaryDirectory(prefix="ray") as home, socket.socket() as free:  # a socket's path must be short
+        Path(home, "token").write_text("0123456789abcdef" * 4)
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", f"{home}/token")
+        monkeypatch.setenv("RAY_TMPDIR", home)
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        start = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+        words = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}", "--num-cpus=1"]
+        cluster = subprocess.Popen(
+            [sys.executable, "-c", start, *words, "--include-dashboard=false", "--disable-usage-stats"],
+            env={**os.environ, "RAY_AUTH_MODE": "token"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        with cluster:
+            assert cluster.stdout is not None
+            try:
+                assert any("Ray runtime started" in line for line in cluster.stdout)
+                with pytest.raises(sb.WorkerError, match=rf"cluster at {address} wants its token: set RAY_AUTH_MODE"):
+                    list(RayExecutor(address).run(task(), blocks()))
+                # One that is looked for is connected to as Ray does it; in a process of its own, since Ray remembers.
+                script = (
+                    "from tests.test_clusters import *\n"
+                    "assert any(isinstance(each, list) for each in RayExecutor().run(task(), blocks()))\n"
+                )
+                found = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+                subprocess.run([sys.executable, "-c", script], env=found, check=True)
+            finally:
+                os.killpg(cluster.pid, signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

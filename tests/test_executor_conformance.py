@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -69,7 +71,8 @@ def computed(executor: str, what: TrainingTask, count: int = 5) -> tuple[dict[st
 
 
 def children() -> set[int]:
-    return {process.pid for process in psutil.Process().children(recursive=True)}
+    """Processes that this one has started; not theirs: a cluster that runs here begins and ends some as it likes."""
+    return {process.pid for process in psutil.Process().children()}
 
 
 def nothing_is_left(executor: str, before: set[int]) -> bool:
@@ -149,6 +152,25 @@ def test_an_error_of_the_caller_ends_everything(executor: str) -> None:
     assert nothing_is_left(executor, before)
 
 
+class Reads:
+    """Makes a model, having read a file by a relative path."""
+
+    def __call__(self) -> nn.Module:
+        assert Path("beside").read_text() == "it"
+        return plain_net()
+
+
+@each_executor
+def test_relative_paths_are_of_the_callers_folder(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside").write_text("it")
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.chdir(tmp_path)
+    found, _ = computed(executor, task(replace(TRAININGS["sgd"], model=Reads()).experiment()), 2)
+    assert [result.error for result in found.values()] == [None, None]
+
+
 def chatty() -> nn.Module:
     print("a model is made")
     return plain_net()
@@ -195,6 +217,32 @@ def test_a_lost_workers_run_is_tried_once_more(executor: str, deaths: int, statu
     assert any("trying that run again" in line and "seed 1" in line for line in lines)
 
 
+class Leaves:
+    """Makes a model; kills its process first, once, and leaves a process that it has forked."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __call__(self) -> nn.Module:
+        if torch.initial_seed() == 1 and not self.mark.exists():
+            forked = os.fork()
+            if forked == 0:
+                time.sleep(600)
+                os._exit(0)
+            self.mark.write_text(str(forked))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain_net()
+
+
+def test_a_lost_worker_is_noticed_and_what_it_started_is_ended(tmp_path: Path) -> None:
+    mark, since = tmp_path / "mark", time.monotonic()
+    found, _ = computed("one-process", task(replace(TRAININGS["sgd"], model=Leaves(mark)).experiment()), 3)
+    assert [result.status for result in found.values()] == [Status.DONE] * 3
+    assert time.monotonic() - since < 300
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(mark.read_text())).wait(30)
+
+
 class BreaksElsewhere:
     """Cannot be unpickled."""
 
@@ -217,16 +265,14 @@ def test_a_worker_that_cannot_begin_is_told(executor: str) -> None:
 
 
 def endless() -> nn.Module:
-    """Busy for ever in the middle of a run, having left a mark."""
+    """Busy for ever in the middle of a run, having started another process and left a mark."""
+    subprocess.Popen(["sleep", "600"])
     Path(os.environ["SEEDBED_TEST_MARKS"], str(os.getpid())).touch()
     while True:
         torch.ones(100, 100) @ torch.ones(100, 100)
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     script = tmp_path / "parent.py"
     script.write_text(
         "from tests.test_executor_conformance import *\n"
@@ -243,9 +289,11 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
         time.sleep(0.1)
     workers = psutil.Process(parent.pid).children()
     assert {str(worker.pid) for worker in workers} == {mark.name for mark in marks.iterdir()}
+    started = [each for worker in workers for each in worker.children()]
+    assert len(started) == 2
     parent.kill()
     parent.wait()
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs([*workers, *started], timeout=30)
     assert alive == []
 
 

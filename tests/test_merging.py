@@ -414,3 +414,15 @@ def test_trials_merge_where_they_report_the_same_scores(tmp_path: Path) -> None:
     sb.run(sb.trial(name="mine")(other), range(6, 8), store=tmp_path / "other.db", workers=0)
     with pytest.raises(sb.IdentityError, match="reported other scores: accuracy, loss stored, f1 now"):
         sb.merge([tmp_path / "other.db"], tmp_path / "all.db")
+
+
+def test_what_was_said_of_a_trials_scores_stays_where_it_is_merged_into(tmp_path: Path) -> None:
+    def mine(seed: int) -> dict[str, float]:
+        return {"gap": seed / 10, "score": 1.0}
+
+    said = sb.trial(name="mine", larger_is_better={"gap": False}, primary="score")(mine)
+    sb.run(said, range(2), store=tmp_path / "all.db", workers=0)
+    sb.run(sb.trial(mine), range(2, 4), store=tmp_path / "guessed.db", workers=0)
+    sb.merge([tmp_path / "guessed.db"], tmp_path / "all.db")
+    found = sb.load("mine", tmp_path / "all.db")
+    assert (found.identity.primary, found.larger_is_better("gap"), len(found)) == ("score", False, 4)

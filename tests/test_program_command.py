@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -100,6 +103,70 @@ def test_a_forced_seed_says_what_it_took_the_place_of(script: str, store: Path) 
     assert sb.load("train.py", store)["accuracy"].tolist() == [value(seed) for seed in range(3)]
 
 
+@pytest.mark.parametrize("how", ["again", "until"])
+def test_what_a_forced_seed_took_the_place_of_is_told_always(how: str, tmp_path: Path, store: Path) -> None:
+    script = tmp_path / "train.py"
+    # Its first try is killed before Python has begun, so that nothing was met then.
+    script.write_text(f"""
+import os, random
+seen = {str(tmp_path)!r} + "/seen" + os.environ["SEEDBED_SEED"]
+if not os.path.exists(seen):
+    open(seen, "w").close()
+    os._exit(1)
+random.seed(42)
+print('{{"accuracy": %r}}' % random.random())
+""")
+    asked = ["-s", "0:2"] if how == "again" else ["--until", "accuracy +- 0.5"]
+    found = run(*asked, "--retries", "1", "--force-seed", "--store", str(store), "--", sys.executable, str(script))
+    assert found.return_value == 0, found.output
+    assert "\ntook the place of the seed in random.seed(42) (1 call)" in found.output
+    assert "failed" not in found.output
+
+
+def test_an_option_of_a_program_s_command_without_its_dashes(store: Path) -> None:
+    found = run("-s", "0:2", "--store", str(store), "python", "train.py", "--epochs", "3", "{seed}")
+    assert isinstance(found.exception, click.UsageError)
+    assert "--epochs" in found.exception.format_message()
+    assert "The command of a program stands behind --" in found.exception.format_message()
+    found = run("-s", "0:2", "--store", str(store), "people", "--epochs", "3")
+    assert isinstance(found.exception, click.NoSuchOption)
+
+
+@pytest.mark.parametrize("how", ["--quiet", "--json"])
+def test_a_program_that_ignores_its_seed_is_told_where_no_summary_is(how: str, store: Path) -> None:
+    code = "print('{\"a\": 1}')"
+    found = run("-s", "0:3", "--store", str(store), how, "--", sys.executable, "-c", code, "{seed}")
+    assert "ALL RUNS GAVE THE SAME RESULT: 3 runs with different seeds" in found.stderr
+    assert "ALL RUNS" not in found.stdout
+
+
+def test_runs_that_failed_before_are_counted_apart(tmp_path: Path, store: Path) -> None:
+    code = f"test {{seed}} = 1 && test ! -e {tmp_path}/go && exit 1; echo '{{\"a\": {{seed}}}}'"
+    given = ["--store", str(store), "--", "sh", "-c", code]
+    assert run("-s", "0:2", *given).return_value == 1
+    (tmp_path / "go").touch()
+    found = run("-s", "0:3", *given)
+    assert "sh: 2 runs of a program (1 of them again, after failing), 1 stored already\n" in found.stderr
+
+
+def test_what_a_terminal_cannot_show_is_shown_somehow(store: Path) -> None:
+    code = "import sys; sys.stdout.buffer.write(b'caf\\xe9\\n{\"a\": 1}\\n')"
+    assert run("-s", "0:1", "--store", str(store), "--", sys.executable, "-c", code, "{seed}").return_value == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "seedbed", "logs", "python", "0", "--store", str(store)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        check=True,
+    )
+    assert done.stdout == b'caf\\ufffd\n{"a": 1}\n'
+
+
+def test_a_direction_of_no_score_is_told(script: str, store: Path) -> None:
+    given = ["--smaller-is-better", "acuracy", "--store", str(store)]
+    found = run("-s", "0:2", *given, "--", sys.executable, script, "{seed}")
+    assert "warning: it was said whether a larger acuracy is better, and no such score is there" in found.stderr
+
+
 def test_roles_make_a_crossed_design(tmp_path: Path, store: Path) -> None:
     code = "import json,sys; a,b=map(int,sys.argv[1:]); print(json.dumps({'s': a + b / 10 + a * b % 3}))"
     arguments = ["--init", "0:4", "--order", "0:4", "--store", str(store), "--name", "crossed"]
@@ -115,6 +182,7 @@ def test_a_rule_may_follow_a_program(script: str, store: Path) -> None:
     found = run(*rule, "--", sys.executable, script, "{seed}")
     assert found.return_value == 0, found.output
     assert "stopped by fixed width" in found.output
+    assert found.stderr.count("scores, of which larger is better: accuracy; smaller is better: loss/test") == 1
 
 
 def test_studies_of_every_kind_compare(script: str, store: Path, tmp_path: Path) -> None:
@@ -155,6 +223,8 @@ def test_a_study_without_a_run_that_ended_well_can_be_read(store: Path) -> None:
         (["-s", "0:2"], "what is to be run"),
         (["-s", "0:2", "--"], "there is no command"),
         (["-s", "0:2", "--", "no-such-program", "{seed}"], "no-such-program"),
+        (["-s", "0:2", "python", "train.py", "{seed}"], "The command of a program stands behind --, as in: seedbed"),
+        (["-s", "0:2", "--", "python train.py {seed}"], "'python train.py 0': write the words of the command apart"),
         (["-s", "0:2", "--", "true"], r"no {seed}: every run would be the same"),
         (["-s", "0:2", "-p", "lr=1", "--", "true", "{seed}"], "-p is of experiments and trials"),
         (["-s", "0:2", "--metric", "accuracy", "--", "true", "{seed}"], "takes NAME=REGEX"),

@@ -125,6 +125,10 @@ DRAW_NUMPY = "\nprint('{\"a\": %r}' % numpy.random.rand())"
             "random.seed(5) (1 call)",
         ),
         ("import random; [random.seed(i) for i in range(100)]", "random.seed(19) (1 call), random.seed(...) (80 calls"),
+        (
+            "import random; random.seed(4); random.seed(5); random.seed(4)",
+            "random.seed(4) (2 calls), random.seed(5) (1 call); random.seed had different seeds, each of which became",
+        ),
         ("import random; random.Random(1).random(); random.seed(b'1')", "in random.seed(b'1') (1 call)"),
     ],
 )  # fmt: skip
@@ -139,6 +143,24 @@ def test_numpy_s_generator(name: str, tmp_path: Path) -> None:
     result = run(python(tmp_path, f"import numpy\n{name}(seed=42)" + DRAW_NUMPY))
     assert done(result)["a"] == np.random.RandomState(7).rand()
     assert "numpy.random.seed(42) (1 call)" in first_line(result)
+
+
+def test_a_worker_that_is_told_to_seed_itself_can_be_started(tmp_path: Path) -> None:
+    program = """
+import multiprocessing, pickle, random
+import numpy, torch
+def draw():
+    return random.random()
+if __name__ == "__main__":
+    for function in (random.seed, numpy.random.seed, torch.manual_seed):
+        assert pickle.loads(pickle.dumps(function)) is function
+    with multiprocessing.get_context("spawn").Pool(1, initializer=random.seed, initargs=(5,)) as pool:
+        found = pool.apply(draw)
+    random.seed(1)
+    print('{"a": %r, "worker": %r}' % (random.random(), found))
+"""
+    scores = done(run(python(tmp_path, program)))
+    assert scores == {"a": random.Random(7).random(), "worker": random.Random(5).random()}
 
 
 def test_numpy_refuses_what_it_refuses(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_no_text_is_too_odd(text: str) -> None:
     for name, value in numbers(text).items():
         assert isinstance(value, float)
         name.encode()
+        assert name.isprintable()
 
 
 def test_extremes() -> None:
@@ -52,6 +53,7 @@ def test_extremes() -> None:
     assert numbers('{"a": ' * 100_000 + "1" + "}" * 100_000) == {}
     assert numbers('{"": 1, "b": {"": 2, "c": 3}, "d": null}') == {"b/c": 3.0}
     assert numbers('{"a\\u0000\\ud800": 1}') == {"a\ufffd?": 1.0}
+    assert numbers('{"a": {"\\u001b[31m\\n": 1}}') == {"a/\ufffd[31m\ufffd": 1.0}  # no command to a terminal
     assert numbers("[1]") == numbers("1") == numbers('{"a": true}') == numbers("{'a': 1}") == {}
 
 
@@ -112,6 +114,45 @@ LOSSES = out("".join(f"loss {number}\n" for number in range(200_000)))  # more t
 @pytest.mark.parametrize(("key", "value"), [("loss:first", 0.0), ("loss:last", 199_999.0)])
 def test_the_first_and_the_last_match(key: str, value: float) -> None:
     assert read(Program(["x"], metrics={key: r"loss (\d+)"}), LOSSES, err("end\n")) == {"loss": value}
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern", "text", "value"),
+    [
+        ("loss", "loss = ([0-9.]+)", "loss = nan", math.nan),
+        ("loss", "loss = ([0-9.]+)", "loss = -inf", -math.inf),
+        ("loss", "loss = ([0-9.]+)", "loss = -.5", -0.5),
+        ("loss", "loss = ([0-9.]+),", "loss = NaN, acc = 3,", math.nan),
+        ("loss:last", "loss = ([0-9.]+)", "loss = 0.5\nloss = nan\nloss = nan", math.nan),
+        ("loss:last", "loss = ([0-9.]+)", "loss = 0.5\nloss = nan\nloss = 0.25", 0.25),
+        ("loss:first", "loss = ([0-9.]+)", "loss = -1\nloss = 0.25", -1.0),
+        ("loss", r"loss (?:nan|is) (\d+)", "loss nan 3, loss -3 4", 3.0),
+        ("loss", r"loss = (nan|[\d.]+)", "loss = nan", math.nan),
+        ("loss", r"loss = (\S+)", "loss = -9.5e-05", -9.5e-05),
+        ("loss", r"loss-([\d.]+)", "loss-0.5", 0.5),
+        ("loss", r"loss = ([\d.]+)\d* ?%", "loss = 12.500 %", 12.5),
+        ("loss", r"loss (\d+)", "loss 3.", 3.0),
+    ],
+)
+def test_a_number_that_the_pattern_does_not_foresee(key: str, pattern: str, text: str, value: float) -> None:
+    """A run that diverged has no result of an earlier epoch, and a loss below 0 is not left out."""
+    found = read(Program(["x"], metrics={key: pattern}), out(f"{text}\n"))
+    assert repr(found) == repr({"loss": value})  # NaN is NaN
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "whole", "part"),
+    [
+        ("loss = ([0-9.]+)", "loss = 9.5e-05", "9.5e-05", "9.5"),
+        ("loss.*([0-9.]+)", "loss = 0.93", "0.93", "3"),
+        ("loss.*?([0-9.]+)", "loss = -0.5", "-0.5", "0.5"),
+        (r"loss = (\d+)", "loss = 0.5", "0.5", "0"),
+    ],
+)
+def test_a_part_of_a_number_is_none(pattern: str, text: str, whole: str, part: str) -> None:
+    message = rf"^printed {whole} where metric loss stands, of which .* finds '{part}' alone: its group must take"
+    with pytest.raises(NoMetricError, match=message):
+        read(Program(["x"], metrics={"loss": pattern}), out(f"{text}\n"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ import pytest
 from seedbed.errors import InputError
 from seedbed.executors import ThreadExecutor
 from seedbed.programs import Program, supervisor
+from seedbed.programs.output import Reader, Transcript
+from seedbed.programs.running import Running
 from seedbed.programs.task import ProgramTask
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment, as_assignments
@@ -123,6 +125,9 @@ def test_a_command_that_is_gone_or_cannot_be_executed(tmp_path: Path) -> None:
     odd.write_text("neither a script nor a program")
     odd.chmod(0o755)
     assert cause(run(Program([str(odd)]))).startswith("could not be started: Exec format error")
+    assert cause(run(Program([str(odd)]))).endswith("a script without a first line such as #!/bin/sh")
+    odd.write_text("#!/no/such/interpreter\n")
+    assert cause(run(Program([str(odd)]))).endswith("odd is there, but not the program that its first line names")
     assert cause(run(Program(["echo", "x" * 3_000_000]))).startswith("could not be started: Argument list too long")
 
 
@@ -305,6 +310,15 @@ def test_stopping_ends_every_program(mark: str) -> None:
     assert len(ends) == 3
     with pytest.raises(Stopped):
         list(trainer.train(as_assignments(range(3))))
+
+
+def test_a_program_that_is_stopped_when_it_has_hardly_begun(mark: str) -> None:
+    begun = time.monotonic()
+    for _ in range(20):
+        running = Running(["sh", "-c", "sleep 60", mark], os.environ, None)
+        running.stop()
+        assert running.follow(Transcript(Reader())).cause is not None
+    assert time.monotonic() - begun < 30  # a third of them took ten seconds each
 
 
 def test_an_executor_that_is_closed_leaves_none(mark: str) -> None:

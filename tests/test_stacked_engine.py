@@ -19,7 +19,10 @@ from torch.utils.data import Dataset, TensorDataset
 import seedbed as sb
 from seedbed import engines
 from seedbed.building import fast_path_off
+from seedbed.engines.stacked import engine as engine_module
 from seedbed.engines.stacked import rules, slots
+from seedbed.engines.stacked.block import Block
+from seedbed.engines.steps import capture_steps
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from tests.trainings import ROWS, TRAININGS, Augmented, Training, dropout_net, plain_net
@@ -223,6 +226,22 @@ def test_every_elementwise_optimizer(name: str) -> None:
     assert max(map(gap, found, expected)) < FINAL_GAP
 
 
+class TwoBiases(nn.Module):
+    """Two parameters whose gradients are one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.extra = nn.Linear(5, 3), nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + self.extra
+
+
+def test_parameters_that_share_a_gradient_are_clipped_once() -> None:
+    experiment = Training(model=TwoBiases, clip_norm=0.05, clip_value=0.01).experiment()
+    assert max(map(gap, trained("stacked", experiment), trained("reference", experiment))) < FINAL_GAP
+
+
 def test_what_a_fresh_batch_norm_has_seen_is_kept_of_each_run() -> None:
     first, second = trained("stacked", TRAININGS["batch-norm"].experiment(), BLOCK[:2])
     one, other = load(first.weights or b""), load(second.weights or b"")
@@ -339,6 +358,63 @@ def test_a_run_that_diverges_leaves_the_others_as_they_are() -> None:
     assert [found[0].weights_hash, found[2].weights_hash] == hashes(calm)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9 bytes")],
+)
+def test_where_memory_does_not_hold_a_block_the_way_out_is_told(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Block, "train_epoch", full)
+    with pytest.raises(sb.WorkerError, match=r"not enough memory for 5 runs of trained at once .*--stack 2 .*--mixed"):
+        trained("stacked", TRAININGS["sgd"].experiment())
+    with pytest.raises(sb.WorkerError, match=r"for 1 runs.*--engine reference"):
+        trained("stacked", TRAININGS["sgd"].experiment(), stack=1)
+
+
+def test_a_run_whose_evaluation_fails_fails_alone() -> None:
+    def fragile(outputs: Tensor, targets: Tensor) -> float:
+        calls.append(1)
+        if len(calls) == 3:  # the second run's first set, after the trial on two sets before
+            raise ValueError("cannot be scored")
+        return 0.0
+
+    training, calls = replace(TRAININGS["sgd"], epochs=1), []
+    experiment = replace(training.experiment(), metrics={"fragile": fragile})
+    trainer = engines.make("stacked", {"stack": 3}).trainer(experiment, Recording())
+    list(trainer.train([Assignment.plain(0)]))
+    calls.clear()
+    found = list(trainer.train([Assignment.plain(seed) for seed in range(3)]))
+    assert [result.status for result in found] == [Status.DONE, Status.FAILED, Status.DONE]
+    assert "cannot be scored" in (found[1].error or "")
+
+
+def split_data(split: int) -> sb.Data:
+    whole = TRAININGS["sgd"].dataset().tensors
+    order = torch.randperm(ROWS, generator=torch.Generator().manual_seed(split))
+    train = TensorDataset(*(each[order[:37]] for each in whole))
+    return sb.Data(train=train, evaluate={"test": TensorDataset(*(each[order[37:]] for each in whole))})
+
+
+def test_splits_of_one_form_share_what_was_captured_and_each_has_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        captured.append(args)
+        return capture_steps(*args, **kwargs)
+
+    monkeypatch.setattr(engine_module, "capture_steps", noted)
+    experiment = replace(TRAININGS["dropout"].experiment(), data=split_data)
+    block = [Assignment.plain(seed, split) for seed in range(2) for split in range(3)]
+    found, expected = trained("stacked", experiment, block), trained("reference", experiment, block)
+    assert len(captured) == 1
+    assert max(map(gap, found, expected)) < FINAL_GAP
+    assert len(set(hashes(found))) == len(block)
+
+
 IMAGE = (4, 2, 3, 6, 5)
 
 
@@ -406,7 +482,6 @@ def test_a_rule_computes_what_the_operation_does_for_each_run(name: str, folded:
 def test_the_number_of_stacked_runs_suits_memory_and_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     from seedbed import memory
     from seedbed.engines.stacked import sizing
-    from seedbed.engines.steps import capture_steps
 
     experiment = TRAININGS["dropout"].experiment()
     with fast_path_off():
@@ -414,7 +489,7 @@ def test_the_number_of_stacked_runs_suits_memory_and_the_study(monkeypatch: pyte
     cpu = torch.device("cpu")
     assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == sizing.MOST["cpu"]
     assert sizing.proposed(graphs, cpu, runs=20, workers=2) == 10  # two blocks, both full
-    assert sizing.proposed(graphs, cpu, runs=1, workers=2) == 1
+    assert sizing.proposed(graphs, cpu, runs=1, workers=2) == sizing.LEAST
     needed = max(map(sizing.bytes_of_run, graphs))
     monkeypatch.setattr(memory, "available", lambda: int(2 * 3.5 * needed / sizing.MEMORY_SHARE))
     assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == 3

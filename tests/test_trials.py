@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -141,6 +149,141 @@ def test_a_run_that_failed_is_tried_as_often_as_asked(store: Path, tmp_path: Pat
     assert (failed.run(0).error or "").startswith("OSError: try 2 (2 tries)")
 
 
+@sb.trial
+def logged(seed: int) -> dict[str, float]:
+    handlers = logging.getLogger("test_trials").handlers
+    if not handlers:  # as logging.basicConfig does: the first run in a process decides where it goes
+        handlers.append(logging.StreamHandler(sys.stdout))
+    logging.getLogger("test_trials").warning("seed %d", seed)
+    return {"a": seed}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_logger_writes_belongs_to_the_run_that_logs(store: Path, workers: int) -> None:
+    for seeds in (range(2), range(3)):
+        study = sb.run(logged, seeds, store=store, workers=workers)
+    assert [study.output(seed) for seed in range(3)] == ["seed 0\n", "seed 1\n", "seed 2\n"]
+    logging.getLogger("test_trials").handlers.clear()
+
+
+def test_a_trial_may_run_another_here(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @sb.trial
+    def outer(seed: int) -> dict[str, float]:
+        print("before", seed)
+        found = sb.run(toy, [seed], store=store, workers=0)
+        print("after", seed)
+        return {"a": found["accuracy"][0]}
+
+    study = sb.run(outer, [4], store=store.with_name("outer.db"), workers=0)
+    assert study.output(4) == "before 4\nseed 4\nafter 4\n" == capsys.readouterr().out
+    assert sb.load("toy", store).output(4) == "seed 4\n"
+
+
+def test_much_output_takes_no_time_and_loses_its_middle(store: Path) -> None:
+    @sb.trial
+    def talks(seed: int) -> dict[str, float]:
+        for number in range(100_000):
+            print("line", number, "x" * 90, file=sys.stderr)
+        return {"a": 1.0}
+
+    with redirect_stderr(io.StringIO()):
+        study = sb.run(talks, range(1), store=store, workers=0)
+    text = study.output(0) or ""
+    assert text.startswith("line 0 x")
+    assert text.endswith(f"line 99999 {'x' * 90}\n")
+    assert len(text) == 2**20 + len("\n... 9,140,314 characters left out ...\n")
+    assert "\n... 9,140,314 characters left out ...\n" in text
+    assert study.run(0).wall_seconds < 10
+
+
+def test_an_exception_that_cannot_be_shown_fails_its_run_alone(store: Path) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @sb.trial
+    def mute(seed: int) -> dict[str, float]:
+        if seed == 1:
+            raise MuteError
+        return {"a": seed}
+
+    study = sb.run(mute, range(3), store=store, workers=0)
+    assert [run.status for run in study.runs] == [Status.DONE, Status.FAILED, Status.DONE]
+    assert (study.run(1).error or "").startswith("MuteError: (its message cannot be shown)\n")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@sb.trial
+def starts(seed: int, folder: str, waits: bool) -> dict[str, float]:
+    child = subprocess.Popen(["sleep", "600"])
+    Path(folder, str(child.pid)).touch()
+    if waits:
+        child.wait()
+    return {"a": seed}
+
+
+def pids(folder: Path) -> list[int]:
+    return [int(each.name) for each in folder.iterdir()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_what_a_trial_has_started_ends_with_its_worker(store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    sb.run(starts.with_parameters(folder=str(folder), waits=False), range(3), store=store, workers=2)
+    assert len(pids(folder)) == 3
+    until(lambda: all(map(gone, pids(folder))))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_a_trial_has_started_ends_with_seedbed(store: Path, tmp_path: Path, how: signal.Signals) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    code = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import seedbed as sb
+from tests.test_trials import starts
+sb.run(starts.with_parameters(folder={str(folder)!r}, waits=True), range(2), store={str(store)!r}, workers=2)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    until(lambda: len(pids(folder)) == 2 or parent.poll() is not None)
+    parent.send_signal(how)
+    assert parent.wait(60) != 0
+    assert len(pids(folder)) == 2
+    until(lambda: all(map(gone, pids(folder))))
+
+
+@sb.trial
+def dies_with_a_child_left(seed: int) -> dict[str, float]:
+    if seed == 1:
+        if os.fork() == 0:  # has the worker's socket still
+            time.sleep(300)
+            os._exit(0)
+        os._exit(3)
+    return {"a": seed}
+
+
+def test_a_lost_worker_s_child_that_holds_its_socket_keeps_nobody_waiting(store: Path) -> None:
+    begun = time.monotonic()
+    study = sb.run(dies_with_a_child_left, range(3), store=store, workers=1)
+    assert time.monotonic() - begun < 100
+    assert [run.status for run in study.runs] == [Status.DONE, Status.FAILED, Status.DONE]
+    assert "ended with status 3, 2 times" in (study.run(1).error or "")
+
+
 def test_nan_is_a_result(store: Path) -> None:
     @sb.trial
     def diverging(seed: int) -> dict[str, float]:
@@ -245,7 +388,9 @@ def test_what_is_no_trial_is_refused(function: Any, said: str) -> None:
     [
         (toy, sb.grid(init=range(2)), {}, "takes one seed, and these are seeds for roles"),
         (by_roles, sb.grid(init=range(2), noise=range(2)), {}, "takes no noise seed"),
+        (by_roles, sb.grid(init=range(2), noise=3), {}, "takes no noise seed"),
         (by_roles, sb.grid(seed=range(2), split=range(2)), {}, "takes no split seed"),
+        (toy, range(2), {"split": 5}, "takes no split seed"),
         (toy, range(2), {"engine": "reference"}, "engine is for experiments"),
         (toy, range(2), {"curves": 1}, "curves is for experiments"),
         (toy, range(2), {"keep_weights": "all"}, "keep_weights is for experiments"),
@@ -273,6 +418,20 @@ def test_a_trial_that_cannot_be_sent_names_what_cannot(store: Path) -> None:
         sb.InputError, match=r"holding cannot be sent to worker processes: held cannot be pickled.*--workers 0"
     ):
         sb.run(holding, range(2), store=store)
+    assert len(sb.run(holding, range(2), store=store, workers=0)) == 2
+
+
+def test_a_function_that_uses_what_has_no_value_yet_is_named_where_it_cannot_be_sent(store: Path) -> None:
+    held = threading.Lock()
+
+    @sb.trial
+    def holding(seed: int) -> dict[str, float]:
+        with held:
+            return {"a": later}
+
+    with pytest.raises(sb.InputError, match=r"holding cannot be sent to worker processes: function cannot be pickled"):
+        sb.run(holding, range(2), store=store)
+    later = 1.0
     assert len(sb.run(holding, range(2), store=store, workers=0)) == 2
 
 

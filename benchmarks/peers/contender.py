@@ -43,6 +43,7 @@ ENTRIES = {
     "compiled": Entry("torch.func, torch.compile", "peers.torch_func:CompiledPeer", limit_seconds=180.0),
     "jax": Entry("JAX vmap + scan + jit", "peers.jax_peer:JaxPeer"),
     "prototype": Entry("hand-written kernel", "peers.prototype:PrototypePeer"),
+    "stacked": Entry("stacked engine", "peers.through_seedbed:StackedPeer"),
     "lanes": Entry("lanes engine", "peers.through_seedbed:LanesPeer", spread=False),
 }
 

@@ -36,7 +36,10 @@ class JaxPeer:
         # Threefry without partitions draws masks fastest of what was tried; "unsafe_rbg" took three times as long.
         jax.config.update("jax_threefry_partitionable", False)
         self._training = trainings.make(request.training, quick=request.quick)
-        self._network = self._training.network
+        try:
+            self._network = self._training.described()
+        except ValueError as error:
+            raise UnavailableError(str(error)) from None
         inputs, targets = self._training.rows
         self._inputs, self._targets = inputs.numpy(), targets.numpy()
         if self._network.loss != "mse":

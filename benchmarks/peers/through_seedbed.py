@@ -157,6 +157,67 @@ class ReferencePeer(_EnginePeer):
         return (self._cores, 9 * self._cores), min(4 * self._training.single_epochs, self._training.epochs)
 
 
+class StackedPeer:
+    """The stacked engine, a block after the other in this process; its store is not timed.
+
+    It is given few rows to evaluate, as the plain loop evaluates none.
+    """
+
+    def __init__(self, request: Request) -> None:
+        torch.set_num_threads(request.cores)
+        self._training = trainings.make(request.training, quick=request.quick)
+        self.sizes = tuple(size for size in self._training.sizes if size <= 64)
+        self._seed = 0
+        self._trainer: engines.Trainer | None = None
+
+    def describe(self, size: int) -> str:
+        """How many runs are stacked, and how much of a training was timed."""
+        return f"{size} runs stacked, {self._training.timed_epochs} of {self._training.epochs} epochs"
+
+    def prepare(self, size: int) -> float:
+        """Capture the step and try its forms, by one step; then a few more."""
+        experiment = self._training.bare(self._training.timed_epochs)
+        engine = engines.make("stacked", {"stack": size})
+        begun = time.perf_counter()
+        if (reason := engine.refusal(experiment, make_data(experiment, 0))) is not None:
+            raise UnavailableError(reason)
+        self._trainer = engine.trainer(experiment, Recording(examples=False))
+        self._trainer.weights_after_one_step([Assignment.plain(0)])
+        seconds = time.perf_counter() - begun
+        self._block(size)
+        return seconds
+
+    def work(self, size: int, seconds: float) -> Work:
+        """Train block after block."""
+        done, begun = 0.0, time.perf_counter()
+        while not done or time.perf_counter() - begun < seconds:
+            self._block(size)
+            done += size * self._training.timed_epochs / self._training.epochs
+        return Work(done, time.perf_counter() - begun)
+
+    def weights(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """Final weights of whole trainings."""
+        from safetensors.torch import load
+
+        experiment = self._training.bare(self._training.epochs)
+        names = [name for name, _ in experiment.model().named_parameters()]
+        trainer = engines.make("stacked", {"stack": len(seeds)}).trainer(experiment, Recording(weights=True))
+        states = {
+            result.assignment: load(result.weights or b"")
+            for result in trainer.train([Assignment.plain(seed) for seed in seeds])
+        }
+        rows = [torch.cat([states[Assignment.plain(seed)][name].flatten() for name in names]) for seed in seeds]
+        return torch.stack(rows).numpy()
+
+    def _block(self, size: int) -> None:
+        assert self._trainer is not None
+        block = [Assignment.plain(self._seed + place) for place in range(size)]
+        self._seed += size
+        for result in self._trainer.train(block):
+            if result.error is not None:
+                raise RuntimeError(result.error)
+
+
 class LanesPeer(_EnginePeer):
     """The lanes engine; whole trainings."""
 

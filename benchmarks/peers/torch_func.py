@@ -29,7 +29,10 @@ class TorchFuncPeer:
     def __init__(self, request: Request) -> None:
         torch.set_num_threads(request.cores)
         self._training = trainings.make(request.training, quick=request.quick)
-        self._network = self._training.network
+        try:
+            self._network = self._training.described()
+        except ValueError as error:
+            raise UnavailableError(str(error)) from None
         self._inputs, self._targets = self._training.rows
         self._gradient: Gradient = self._stacked_gradient()
         self._start: trainings.Start | None = None

@@ -24,9 +24,12 @@ import seedbed as sb
 from seedbed.building import make_data
 from seedbed.engines.evaluation import Evaluator
 from seedbed.gallery.digits import digits
+from seedbed.gallery.digits_cnn import digits_cnn
+from seedbed.gallery.mnist import mnist
+from seedbed.gallery.names import names
 from seedbed.gallery.people import people
 
-NAMES = ("people", "digits", "regression")
+NAMES = ("people", "digits", "regression", "digits-cnn", "mnist", "names")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Training:
         name: of ``NAMES``.
         experiment: makes it, with so many epochs.
         target: what the command takes.
-        network: the same, as a description.
+        network: the same, as a description; None of networks that are no MLP, which only torch's modules describe.
         optimizer, lr: of torch's default settings otherwise.
         batch_size: rows a step; the last of an epoch may be smaller.
         epochs: of a whole training.
@@ -102,8 +105,8 @@ class Training:
     name: str
     experiment: Callable[[int], sb.Experiment]
     target: str
-    network: Network
-    optimizer: Literal["sgd", "adam"]
+    network: Network | None
+    optimizer: Literal["sgd", "adam", "adamw"]
     lr: float
     batch_size: int
     epochs: int
@@ -126,8 +129,34 @@ class Training:
         return -(-len(self.rows[0]) // self.batch_size)
 
     def operations(self) -> float:
-        """Floating point operations of a whole training of one seed (see ``Network.operations``)."""
-        return float(self.network.operations()) * len(self.rows[0]) * self.epochs
+        """Floating point operations of a whole training of one seed (see ``Network.operations``); where there is no
+        description, of convolutions and matrix products, as torch counts them in a step."""
+        if self.network is not None:
+            return float(self.network.operations()) * len(self.rows[0]) * self.epochs
+        from torch.utils.flop_counter import FlopCounterMode
+
+        experiment, (inputs, targets) = self.experiment(1), self.rows
+        with FlopCounterMode(display=False) as counter:
+            loss = experiment.loss(experiment.model()(inputs[: self.batch_size]), targets[: self.batch_size])
+            loss.backward()  # type: ignore[no-untyped-call]
+        return float(counter.get_total_flops()) / self.batch_size * len(inputs) * self.epochs
+
+    def described(self) -> Network:
+        """The description, for peers that go by it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.network is None:
+            raise ValueError(f"{self.name} is no MLP, and this peer is written for those")
+        return self.network
+
+    def bare(self, epochs: int) -> sb.Experiment:
+        """The experiment with no more rows to evaluate than a batch, so that training alone is timed."""
+        experiment = self.experiment(epochs)
+        train = make_data(experiment, 0).train
+        few = TensorDataset(*(each[: self.batch_size] for each in self.rows))
+        return dataclasses.replace(experiment, data=sb.Data(train=train, evaluate={"test": few}))
 
     def primary(self) -> str:
         """The name of the score that is compared."""
@@ -138,6 +167,8 @@ class Training:
     def scores(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
         """The primary score [seeds] of final weights [seeds, weights]."""
         experiment = self.experiment(self.epochs)
+        if any(True for _ in experiment.model().buffers()):  # what batch norm has seen is no weight
+            return np.full(len(weights), np.nan)
         evaluator = Evaluator(experiment, make_data(experiment, 0))
         model, found = experiment.model(), []
         for row in weights:
@@ -148,7 +179,7 @@ class Training:
     def start(self, seeds: Sequence[int], epochs: int, *, masks: bool) -> Start:
         """What these plain seeds decide: drawn as the plain script draws it."""
         experiment = self.experiment(epochs)
-        rows, network = len(self.rows[0]), self.network
+        rows, network = len(self.rows[0]), self.described()
         begun: list[list[Tensor]] = []
         orders = torch.empty(len(seeds), epochs, rows, dtype=torch.int64)
         widths = network.hidden if masks and network.dropout else ()
@@ -254,7 +285,51 @@ def make(name: str, *, quick: bool = False) -> Training:
             sizes=(4, 16, 64, 256),
             slope=(64, 320),
         ),
+        "digits-cnn": Training(
+            name="digits-cnn",
+            experiment=lambda epochs: digits_cnn(epochs=epochs),
+            target="digits-cnn",
+            network=None,
+            optimizer="adam",
+            lr=0.002,
+            batch_size=32,
+            epochs=1 if quick else 15,
+            timed_epochs=1,
+            single_epochs=1 if quick else 3,
+            sizes=(4, 8, 16, 32),
+            slope=(2, 18),
+        ),
+        "mnist": Training(
+            name="mnist",
+            experiment=lambda epochs: mnist(epochs=epochs),
+            target="mnist",
+            network=None,
+            optimizer="adam",
+            lr=0.001,
+            batch_size=64,
+            epochs=1 if quick else 10,
+            timed_epochs=1,
+            single_epochs=1,
+            sizes=(2, 4, 8, 16),
+            slope=(2, 18),
+        ),
+        "names": Training(
+            name="names",
+            experiment=lambda epochs: names(epochs=epochs),
+            target="names",
+            network=None,
+            optimizer="adamw",
+            lr=0.002,
+            batch_size=64,
+            epochs=1 if quick else 15,
+            timed_epochs=1,
+            single_epochs=1,
+            sizes=(4, 8, 16, 32),
+            slope=(2, 18),
+        ),
     }[name]
     if not quick:
         return training
+    if training.network is None:
+        return dataclasses.replace(training, sizes=(4,))
     return dataclasses.replace(training, sizes=(16,), slope=(2, 34))

@@ -31,8 +31,9 @@ class Verification:
     Attributes:
         engine: that was verified.
         seeds: labels of the runs whose step was compared; the first one was trained whole.
-        step: largest difference of a weight after one step between the engine and the float64 step.
-        step_reference: the same of the reference engine.
+        step: largest difference of a weight after one step between the engine and the float64 step; where there are
+            more than two seeds, the second largest.
+        step_reference: the largest of the reference engine, from its initial weights and from these shaken by one ulp.
         step_bound: what ``step`` may be.
         final: between engine and reference, after the whole training; None where the run diverges in either.
         one_ulp: between reference and reference with one initial weight nudged.

@@ -40,6 +40,10 @@ STEPS_VERIFIED = 4  # runs whose first step is compared
 # A step of one engine may be so many times as far from the float64 step as the reference engine's own is. Sums taken in
 # another order and functions that round otherwise differ by a few units in the last place; a wrong one by millions.
 STEP_FACTOR = 50.0
+# Rounding now and then moves a value over the kink of a relu, or makes another one the largest of a pool, and with it a
+# gradient by far more than it rounds. How far, is seen in steps of the reference engine from weights shaken by one ulp;
+# and it happens in few runs, so that of several one may lie beyond the bound.
+SHAKEN = 4
 STEP_FLOOR = 64 * 2.0**-24  # relative to the largest weight: where the reference engine's step happens to be exact
 
 
@@ -93,16 +97,22 @@ def verify(
     """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole."""
     trainer = engine.trainer(experiment, Recording(weights=True))
     after = trainer.weights_after_one_step(assignments)
-    step = step_reference = scale = 0.0
+    steps, step_reference, scale = [], 0.0, 0.0
     for assignment, found in zip(assignments, after, strict=True):
         reference = _one_step(experiment, assignment, torch.float32)
         exact = _one_step(experiment, assignment, torch.float64)
         truth = exact if exact is not None else reference
         assert reference is not None
         assert truth is not None
-        step = max(step, _difference(found, truth))
-        step_reference = max(step_reference, _difference(reference, truth))
+        steps.append(_difference(found, truth))
+        shaken = replace(experiment, model=Shaken(experiment.model))
+        others = [_one_step(shaken, assignment, torch.float32) for _ in range(SHAKEN)]
+        for each in (reference, *others):
+            assert each is not None
+            step_reference = max(step_reference, _difference(each, truth))
         scale = max(scale, max((float(v.abs().max()) for v in truth.values() if v.numel()), default=0.0))
+    # Of several runs one may lie further off: see SHAKEN.
+    step = sorted(steps)[-2] if len(steps) > 2 else max(steps)
     bound = max(STEP_FACTOR * step_reference, STEP_FLOOR * scale)
     first = assignments[0]
     plain, nudged = _trained_by_reference(experiment, first, threads)
@@ -166,6 +176,25 @@ class Nudged:
                     place = int(flat.abs().argmax())
                     flat[place] = torch.nextafter(flat[place], torch.full_like(flat[place], math.inf))
                     break
+        return made
+
+
+class Shaken:
+    """A model maker whose models have every weight moved by one unit in the last place up, down or not at all; each
+    model otherwise, from a generator of its own."""
+
+    def __init__(self, model: Callable[[], nn.Module]) -> None:
+        self._model, self._generator = model, torch.Generator().manual_seed(0)
+
+    def __call__(self) -> nn.Module:
+        """The model, shaken."""
+        made = self._model()
+        with torch.no_grad():
+            for parameter in made.parameters():
+                if parameter.is_floating_point():
+                    towards = torch.randint(-1, 2, parameter.shape, generator=self._generator) * math.inf
+                    moved = torch.nextafter(parameter, towards.to(parameter.dtype))
+                    parameter.copy_(torch.where(towards.isnan(), parameter, moved))
         return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import keyword
 import shlex
 import sys
@@ -77,6 +78,8 @@ def command(debug: bool) -> None:
 
 def main() -> None:
     """Run the command and end the process with its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a run printed may hold what a terminal cannot show
     arguments = sys.argv[1:]
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments  # the rest is another program's
     debug = "--debug" in own

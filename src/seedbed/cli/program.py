@@ -13,10 +13,14 @@ from seedbed.cli.sections import Sectioned
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from seedbed.programs import Program
     from seedbed.study import Study
 
 _COMMAND = "seedbed.program"
+BEHIND = "The command of a program stands behind --, as in: seedbed run -s 0:20 -- python train.py --seed {seed}"
+_PLACEHOLDER = re.compile(r"\{(seed|init|order|noise|split)\}")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -41,10 +45,16 @@ class RunCommand(Sectioned):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Part the program's command from what is meant for this one."""
+        given = list(args)  # click takes from the list
         if "--" in args:
             place = args.index("--")
             args, ctx.meta[_COMMAND] = args[:place], tuple(args[place + 1 :])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if _COMMAND in ctx.meta or not any(_PLACEHOLDER.search(each) for each in given):
+                raise
+            raise click.UsageError(f"{error.format_message()}\n{BEHIND}", ctx) from error
 
 
 class _Seconds(click.ParamType[float]):
@@ -147,9 +157,17 @@ def _patterns(metrics: tuple[str, ...]) -> dict[str, str]:
 
 def intercepted(study: Study) -> str | None:
     """What a forced seed took the place of, in the first run that says it."""
+    from seedbed.programs.forced import INTERCEPTED
+
     for run in study.done.runs:
         text = study.archive.output(study.name, run.assignment.key) or ""
-        first = text.partition("\n")[0]
-        if first.startswith("seedbed: "):
-            return first.removeprefix("seedbed: ")
+        for line in text.split("\n"):  # a try that failed may stand before the one that counts
+            if line.startswith(INTERCEPTED):
+                return line.removeprefix("seedbed: ")
     return None
+
+
+def tell_intercepted(study: Study, console: Console) -> None:
+    """Print it."""
+    if told := intercepted(study):
+        console.print(told, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)

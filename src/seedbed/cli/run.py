@@ -147,13 +147,15 @@ def run(
             print()
             terminal.summary(study, Console(), text.summaries_of(study))
     sys.stdout.flush()  # the results are there before verification takes its time
+    if (quiet or as_json) and (same := text.sameness(study)):  # a warning, and the summary that holds it is not shown
+        errors.print(f"ALL RUNS GAVE THE SAME RESULT: {same}", highlight=False, markup=False, soft_wrap=True)
     if not no_verify:
         with redirect_stdout(sys.stderr):
             found = runner.check(experiment, study, options["store"], watcher)
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
-    if own is not None and own.force_seed and not quiet and (told := program.intercepted(study)):
-        errors.print(told, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    if own is not None and own.force_seed and not quiet:
+        program.tell_intercepted(study, errors)
     if shard is not None and not quiet:
         sharding.tell(shard, whole)
     failed = [each for each in study.runs if each.status is Status.FAILED]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seedbed.cli import CANNOT_TELL, DONE
+from seedbed.cli import CANNOT_TELL, DONE, program
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ class Asked:
                     f"brackets, as in: seedbed run people 'people[lr=0.02]' --until-decided"
                 )
         elif len(targets) > 1:
-            raise InputError(f"run takes one TARGET, or two with --until-decided; got {' and '.join(targets)}")
+            raise InputError(
+                f"run takes one TARGET, or two with --until-decided; got {' and '.join(targets)}. {program.BEHIND}"
+            )
         given = [option for option, value in seeds.items() if value is not None]
         if rule is not None and given:
             raise InputError(f"{rule} takes the seeds 0, 1, ... as far as it needs them: leave {given[0]} out")
@@ -162,6 +164,7 @@ def run(
 
     from seedbed import runner
     from seedbed import targets as found
+    from seedbed.programs import Program
     from seedbed.report.rule_progress import RuleWatcher
     from seedbed.stopping import Decided
 
@@ -195,6 +198,9 @@ def run(
                 errors.print(
                     verified.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal
                 )
+    for experiment, study in zip(experiments, studies, strict=True):
+        if isinstance(experiment, Program) and experiment.force_seed and not shown.quiet:
+            program.tell_intercepted(study, errors)
     return DONE if stopped.done else CANNOT_TELL
 
 

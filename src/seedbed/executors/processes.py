@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from seedbed.seeds import Assignment
 from seedbed.tasks import Task
 
 TRIES = 2  # of a run whose worker is lost: a second loss is the run's own doing, such as too much memory
+LOOK = 1.0  # seconds between two looks at which workers are there: what a dead one has forked may hold its socket open
 IN_WORKER = "SEEDBED_IN_WORKER"  # set in the environment of workers
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -106,7 +108,8 @@ class _Pool:
             stderr=writing,
             pass_fds=(theirs.fileno(),),
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1", IN_WORKER: "1"},
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent alone, which then ends its workers
+            # Ctrl-C in a terminal is for the parent alone, which then ends its workers, each with what it has started.
+            start_new_session=True,
         )
         theirs.close()
         os.close(writing)
@@ -127,12 +130,16 @@ class _Pool:
         sources: dict[Any, _Worker] = {}
         for worker in self._workers:
             sources[worker.socket] = sources[worker.output] = worker
-        return list(dict.fromkeys(sources[source] for source in wait(list(sources))))
+        found = dict.fromkeys(sources[source] for source in wait(list(sources), LOOK))
+        return [*found, *(each for each in self._workers if each not in found and each.process.poll() is not None)]
 
     def _read(self, worker: _Worker) -> Iterator[RunResult | Output]:
         if wait([worker.output], 0):
             yield from self._lines(worker, os.read(worker.output, 65536))
+        has_ended = worker.process.poll() is not None
         if not worker.socket.poll():
+            if has_ended:
+                yield from self._lost(worker)
             return
         try:
             kind, content = worker.socket.recv()
@@ -189,5 +196,7 @@ class _Pool:
     @staticmethod
     def _end(worker: _Worker) -> None:
         worker.socket.close()
+        with contextlib.suppress(OSError):  # its group: what a trial has started ends with it
+            os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.kill()
         worker.process.wait()

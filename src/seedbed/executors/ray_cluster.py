@@ -170,7 +170,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         if not ray.is_initialized():
             _connect(ray, address)
             _ours = True
-        elif not _users and address is not None:
+        elif address is not None:
             _check_same(ray, address)
         _users += 1
     try:
@@ -186,12 +186,13 @@ def _connected(address: str | None) -> Iterator[Any]:
 def _connect(ray: Any, address: str | None) -> None:
     settings: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "error"}
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    looked_for = address == "auto"
     if address in ("auto", "local"):  # words that RAY_ADDRESS may hold, too
-        address = _running_here() if address == "auto" else None
+        address = _running_here() if looked_for else None
     if address is not None:
         _check_reached(address)
-        _check_is_ray(address)
-        settings["address"] = address
+        _check_is_ray(address, looked_for)
+        settings["address"] = "auto" if looked_for else address  # to Ray a token for it depends on that
     else:
         settings |= {"address": "local", "num_cpus": cores.available(), "include_dashboard": False}
     place = "a Ray cluster on this machine" if address is None else f"the Ray cluster at {address}"
@@ -236,25 +237,44 @@ def _no_answer(address: str, reason: str) -> WorkerError:
 _ASK = """
 import sys
 from ray._raylet import GcsClient
+if len(sys.argv) > 2:
+    try:  # as Ray does for a cluster that it has looked for; an older one knows no tokens
+        from ray._private.authentication import authentication_token_setup
+        authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    except Exception:
+        pass
 print("asking", flush=True)
-GcsClient(address=sys.argv[1])
+try:
+    GcsClient(address=sys.argv[1])
+except Exception as error:
+    sys.exit(3 if type(error).__name__ == "AuthenticationError" else 1)
 """
+_NO_TOKEN = 3
 
 
-def _check_is_ray(address: str) -> None:
-    """Raise a WorkerError where what listens there does not answer as a Ray cluster does."""
+def _check_is_ray(address: str, looked_for: bool = False) -> None:
+    """Raise a WorkerError where what listens there does not answer as a Ray cluster does, or wants a token."""
     if address.startswith(CLIENT):
         _check_is_client_server(address)
         return
     asking = subprocess.Popen(
-        [sys.executable, "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-c", _ASK, address, *(["looked for"] if looked_for else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     with asking:
         try:
             assert asking.stdout is not None
             if not asking.stdout.readline():
                 return  # another version of Ray, which cannot be asked so
-            if asking.wait(RAY_SECONDS) != 0:
+            status = asking.wait(RAY_SECONDS)
+            if status == _NO_TOKEN:
+                raise WorkerError(
+                    f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, with the token in "
+                    f"~/.ray/auth_token or in the file that RAY_AUTH_TOKEN_PATH names"
+                )
+            if status != 0:
                 raise _no_answer(address, "something else does")
         except subprocess.TimeoutExpired:
             raise _no_answer(address, f"nothing came for {RAY_SECONDS:.0f} s") from None
@@ -293,11 +313,35 @@ def _check_same(ray: Any, address: str) -> None:
     if address.startswith(CLIENT):
         return  # what the client server's address belongs to is not to be seen from here
     connected = ray.get_runtime_context().gcs_address
-    if split_address(connected)[1] != split_address(address)[1]:
+    (one, port), (other, its_port) = split_address(connected), split_address(address)
+    if port != its_port or not _is_same_host(one, other):
         raise InputError(
             f"this process is connected to the Ray cluster at {connected}, and {address} is asked for: call "
             f"ray.shutdown() first, or compute there with on='ray'"
         )
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    """Whether two names are of one machine: most clusters have the same port."""
+    ours, theirs = _resolved(one), _resolved(other)
+    return bool(ours & theirs) or (any(map(_is_here, ours)) and any(map(_is_here, theirs)))
+
+
+def _resolved(host: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return {host}
+
+
+def _is_here(address: str) -> bool:
+    """Whether it is one of this machine's own, of which a cluster here names any."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as trial:
+            trial.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

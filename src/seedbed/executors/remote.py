@@ -45,15 +45,20 @@ def search_path() -> list[str]:
 
 
 def starter() -> Callable[..., Any]:
-    """A function that calls another one, named by its module, with modules found as they are found here.
+    """A function that calls another one, named by its module, with modules and relative paths found as they are here.
 
     It is sent by value, since it is defined inside of one: Seedbed need not be found for it.
     """
+    here = os.getcwd()
 
     def start(path: list[str], module: str, name: str, *arguments: Any) -> Any:
+        import contextlib
         import importlib
+        import os
         import sys
 
+        with contextlib.suppress(OSError):  # there is no such folder
+            os.chdir(here)
         sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
         return getattr(importlib.import_module(module), name)(*arguments)
 

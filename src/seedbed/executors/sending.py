@@ -54,7 +54,10 @@ def _used_by(function: Any) -> list[tuple[str, Any]]:
     """What a function finds outside itself, name to value."""
     if not inspect.isfunction(function):
         return []
-    found = inspect.getclosurevars(function)
+    try:
+        found = inspect.getclosurevars(function)
+    except ValueError:  # a variable of the function around it has no value yet: the function itself is named
+        return []
     return [*found.nonlocals.items(), *found.globals.items()]
 
 

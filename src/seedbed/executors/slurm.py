@@ -116,6 +116,7 @@ class _Call:
         self._digest = packed.digest
         (folder / TASK_FILE).write_bytes(packed.content)
         self._running: dict[int, _Job] = {}
+        self._told: set[Assignment] = set()  # runs whose results were yielded
         self._submitted = 0
         # A file that a node wrote at its end may be seen here some seconds later.
         self._poll, self._patience = (2.0, 20.0) if kind == "slurm" else (0.2, 0.0)
@@ -143,19 +144,13 @@ class _Call:
         for number, share in enumerate(shares, first):
             calls.append((number, pickle.dumps(share)))
         path, start, in_own = search_path(), starter(), self._kind != "debug"
+        # Nothing of Seedbed goes along by name: a job finds it only when `start` has set the path.
+        module, name = compute_for_slurm.__module__, compute_for_slurm.__name__
+        folder, digest = str(self._folder), self._digest
         with _environment(self._variables if in_own else {}):
             try:
                 handles = self._submitter.map_array(
-                    lambda number, share: start(
-                        path,
-                        compute_for_slurm.__module__,
-                        compute_for_slurm.__name__,
-                        str(self._folder),
-                        self._digest,
-                        number,
-                        share,
-                        in_own,
-                    ),
+                    lambda number, share: start(path, module, name, folder, digest, number, share, in_own),
                     *zip(*calls, strict=True),
                 )
             except Exception as error:  # what the library and sbatch raise is of many kinds
@@ -165,10 +160,12 @@ class _Call:
         self._submitted += len(shares)
 
     def _has_ended(self, job: _Job) -> bool:
-        if job.ended is None and job.handle.done():
-            job.ended = time.monotonic()
-        if job.ended is None:
+        # To the library a preempted job has not ended, since some clusters begin it anew, soon; others never do.
+        if not job.handle.done() and _state(job.handle) != "PREEMPTED":
+            job.ended = None
             return False
+        if job.ended is None:
+            job.ended = time.monotonic()
         return not job.left or time.monotonic() - job.ended >= self._patience
 
     def _replies(self) -> Iterator[Finished | Output]:
@@ -177,12 +174,22 @@ class _Call:
             content = path.read_bytes()
             path.unlink()
             for item in self._receiver.take(content, "a job"):
-                if isinstance(item, list) and job is not None:
-                    done = {result.assignment for result in item}
+                if isinstance(item, Output):
+                    yield item
+                    continue
+                done = {result.assignment for result in item}
+                if job is not None:
                     job.left = [block for block in job.left if not done.issuperset(block)]
-                yield item
+                yield from self._new(item)
             if job is not None:
                 job.is_ready = True
+
+    def _new(self, results: Finished) -> Iterator[Finished]:
+        """Those of these results that are the first of their runs: a job that the cluster begins anew computes all of
+        its blocks again, and one that was given up may still have answered."""
+        if new := [result for result in results if result.assignment not in self._told]:
+            self._told.update(result.assignment for result in new)
+            yield new
 
     def _end(self, number: int) -> Iterator[Finished | Output]:
         job = self._running.pop(number)
@@ -190,6 +197,9 @@ class _Call:
             return
         state = _state(job.handle)
         fault = state not in NO_FAULT
+        if not fault:
+            with contextlib.suppress(Exception):  # should it be begun anew: its runs are given to another job
+                job.handle.cancel(check=False)
         how = f"a job ended ({state.lower()})"
         if fault and not job.is_ready:
             raise WorkerError(f"{how} before it was ready{_log(job.handle)}")
@@ -199,7 +209,7 @@ class _Call:
             for assignment in begun:  # which run of the block it was is not known
                 told = self._receiver.lost(assignment, how)
                 if isinstance(told, RunResult):
-                    yield [told]
+                    yield from self._new([told])
                 else:
                     again.append([assignment])
                     yield told

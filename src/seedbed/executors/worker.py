@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -22,6 +23,9 @@ from seedbed.tasks import Task
 def main(descriptor: int) -> None:
     """Serve the parent at the other end of the socket until it closes it."""
     parent: Connection[Any, Any] = Connection(descriptor)
+    # What a run's code starts must not hold the socket open: the parent learns by its end that this process has died.
+    os.set_inheritable(descriptor, False)
+    os.register_at_fork(after_in_child=parent.close)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(parent, inbox), daemon=True).start()
     try:
@@ -39,7 +43,14 @@ def _receive(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any]) -> Non
         try:
             inbox.put(parent.recv())
         except (EOFError, OSError):
-            os._exit(0)  # the parent has gone, or wants no more
+            _end()  # the parent has gone, or wants no more
+
+
+def _end() -> None:
+    """End this process, with what its runs have started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def _serve(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any], opening: dict[str, Any]) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from seedbed import metrics
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment, experiment
+from seedbed.gallery import checks
+from seedbed.gallery.splitting import split_rows
 
-PIXELS, CLASSES, TEST_SHARE = 64, 10, 0.2
+PIXELS, CLASSES, TESTED = 64, 10, 360
 
 
 def _model(hidden: tuple[int, ...]) -> nn.Sequential:
@@ -27,19 +28,20 @@ def _model(hidden: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
 
 
-def _data(split: int) -> Data:
-    """Training rows and a stratified fifth for testing, chosen by the split seed."""
+@functools.lru_cache(1)
+def read() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pixels [1797, 64] with values from 0 to 1, and digits [1797]."""
     try:
         from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
     except ImportError:
-        raise InputError("digits needs scikit-learn: pip install 'seedbed[gallery]'") from None
+        raise InputError("the digits come inside scikit-learn: pip install 'seedbed[gallery]'") from None
     pixels, digits = load_digits(return_X_y=True)
-    scaled = (pixels / 16).astype(np.float32)
-    parts = train_test_split(scaled, digits.astype(np.int64), test_size=TEST_SHARE, random_state=split, stratify=digits)
-    x_train, x_test, y_train, y_test = map(torch.from_numpy, parts)
-    train = TensorDataset(x_train, y_train)
-    return Data(train=train, evaluate={"train": train, "test": TensorDataset(x_test, y_test)})
+    return (pixels / 16).astype(np.float32), digits.astype(np.int64)
+
+
+def _data(split: int) -> Data:
+    """Training rows and a stratified fifth for testing, chosen by the split seed."""
+    return split_rows(*read(), {"test": TESTED}, split)
 
 
 @experiment
@@ -59,8 +61,7 @@ def digits(
         epochs: passes over the training rows.
         hidden: sizes of the hidden layers.
     """
-    if not (math.isfinite(lr) and lr > 0):
-        raise InputError(f"lr must be a finite number above 0, got {lr}")
+    checks.positive(lr=lr)
     if any(size < 1 for size in hidden):
         raise InputError(f"hidden sizes must be at least 1, got {', '.join(map(str, hidden))}")
     optimizers: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}

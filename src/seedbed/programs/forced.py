@@ -8,11 +8,13 @@ because its folder is the first of PYTHONPATH. Generators that a program makes f
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seedbed.programs.program import why_not_forced
 
+INTERCEPTED = "seedbed: took the place of the seed in "  # at the head of a run's output
 FORCING = Path(__file__).with_name("forcing")
 NAMES = (
     "random.seed",
@@ -41,14 +43,20 @@ def met(folder: Path) -> str | None:
             call, _, count = line.rpartition("\t")
             counts[call] = counts.get(call, 0) + int(count)
     calls = ", ".join(f"{call} ({count} {'call' if count == 1 else 'calls'})" for call, count in counts.items())
-    return f"seedbed: took the place of the seed in {calls}" if calls else ""
+    if not calls:
+        return ""
+    kinds = Counter(call.partition("(")[0] for call in counts)
+    several = [name for name, count in kinds.items() if count > 1]  # such as a seed for each epoch, or each repetition
+    note = f"; {' and '.join(several)} had different seeds, each of which became the run's" if several else ""
+    return f"{INTERCEPTED}{calls}{note}"
 
 
 def refusal(told: str | None, command: Sequence[str]) -> str | None:
     """Why a run's result cannot be that of its seed, given what ``met`` told; None where it can."""
     if told is None:
         why = why_not_forced(command) or (
-            "the program started Python without PYTHONPATH, or with -I, -S or -E. Give it a {seed} instead"
+            "the program started Python without PYTHONPATH, with -I, -S or -E, or one older than 3.7. Give it a {seed} "
+            "instead"
         )
         return f"the seed could not be put in the place of others: {why}"
     if not told:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ SEARCHED_AT_ONCE = 256 * 1024  # bytes, in whole lines: a match that spans two s
 LARGEST_FILE = 64 * 1024 * 1024
 LAST_LINES = 20  # of what was printed, in an error
 LONGEST_SHOWN = 500  # characters of each of them
+LONGEST_NUMBER = 400  # characters
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NOT_FORESEEN = re.compile(r"(?<![\w.])(?:[-+]?(?:nan|inf(?:inity)?)\b|-(?=\.?\d))", re.IGNORECASE)
 
 
 class NoMetricError(Exception):
@@ -52,7 +58,12 @@ def _flattened(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         if isinstance(value, dict):
             open_ones.append((f"{prefix}{name}/", iter(value.items())))
         elif isinstance(value, int | float) and not isinstance(value, bool) and name:
-            yield storable(prefix + name), _as_float(value)
+            yield _as_name(prefix + name), _as_float(value)
+
+
+def _as_name(text: str) -> str:
+    """A name without what would break a table or command a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in storable(text))
 
 
 def _as_float(value: int | float) -> float:
@@ -120,7 +131,7 @@ class PatternReader(Reader):
     def __init__(self, metrics: Sequence[Metric]) -> None:
         self._metrics = metrics
         self._waiting = bytearray()
-        self._matches: dict[str, list[str | None]] = {metric.name: [] for metric in metrics}  # first and last
+        self._matches: dict[str, list[_Match]] = {metric.name: [] for metric in metrics}  # first and last
         self._count = dict.fromkeys(self._matches, 0)
 
     def lines(self, text: bytes) -> None:
@@ -131,13 +142,14 @@ class PatternReader(Reader):
     def _search(self) -> None:
         text = self._waiting.decode(errors="replace")
         self._waiting.clear()
+        digits = _NOT_FORESEEN.sub(lambda found: "0" * len(found[0]), text)
         for metric in self._metrics:
             kept = self._matches[metric.name]
-            for match in metric.pattern.finditer(text):
+            for match in _matches(metric.pattern, text, digits):
                 self._count[metric.name] += 1
-                kept[1:] = [match.group(1)] if kept else []
+                kept[1:] = [match] if kept else []
                 if not kept:
-                    kept.append(match.group(1))
+                    kept.append(match)
 
     def scores(self) -> dict[str, float]:
         self._search()
@@ -149,16 +161,52 @@ class PatternReader(Reader):
             raise NoMetricError(f"printed no metric {name}: nothing matches {pattern!r}")
         if metric.take == "only" and self._count[name] > 1:
             raise NoMetricError(
-                f"printed metric {name} {self._count[name]} times: {pattern!r} matches {matches[0]!r} first and "
-                f"{matches[-1]!r} last; say which one counts: {name}:last=REGEX or {name}:first=REGEX"
+                f"printed metric {name} {self._count[name]} times: {pattern!r} matches {matches[0].found!r} first and "
+                f"{matches[-1].found!r} last; say which one counts: {name}:last=REGEX or {name}:first=REGEX"
             )
-        found = matches[0 if metric.take == "first" else -1]
+        match = matches[0 if metric.take == "first" else -1]
         try:
-            return float(found or "")
+            value = float(match.found or "")
         except ValueError:
+            what = "nothing" if match.found is None else repr(match.found)
+            raise NoMetricError(f"printed no number for metric {name}: {pattern!r} finds {what}") from None
+        if match.within is not None and float(match.within) != value:
             raise NoMetricError(
-                f"printed no number for metric {name}: {pattern!r} finds {'nothing' if found is None else repr(found)}"
-            ) from None
+                f"printed {match.within} where metric {name} stands, of which {pattern!r} finds {match.found!r} alone: "
+                r"its group must take the whole number, as (\S+) does"
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class _Match:
+    found: str | None  # what stands in the group
+    within: str | None  # the number that it is, or is a part of
+
+
+def _matches(pattern: re.Pattern[str], text: str, digits: str) -> Iterator[_Match]:
+    """What a pattern finds, in the order of the text.
+
+    Args:
+        digits: the text with digits in the place of nan, infinities and minus signs. Where a group such as
+            ``([0-9.]+)`` fits them alone, the text's own number is found: a run that diverged in its last epoch would
+            otherwise seem to have ended with the value of the one before.
+    """
+    found = list(pattern.finditer(text))
+    if digits != text:
+        starts = [match.start() for match in found]
+        for match in pattern.finditer(digits):
+            place = bisect_right(starts, match.start())
+            beside = [*found[max(0, place - 1) : place], *found[place : place + 1]] if starts else []
+            apart = all(other.end() <= match.start() or match.end() <= other.start() for other in beside)
+            if apart and match.group(1) is not None and match.group(1) != text[slice(*match.span(1))]:
+                found.append(match)
+        found.sort(key=lambda match: match.start())
+    for match in found:
+        start, end = match.span(1)
+        near = _NUMBER.finditer(text, max(0, start - LONGEST_NUMBER), end + LONGEST_NUMBER) if start >= 0 else ()
+        within = next((each.group() for each in near if each.start() <= start and end <= each.end()), None)
+        yield _Match(None if start < 0 else text[start:end], within)
 
 
 class FileReader(Reader):

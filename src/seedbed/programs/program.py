@@ -254,6 +254,8 @@ def _of_all(word: str, assignments: Sequence[Assignment]) -> list[str]:
 
 
 def _not_found(word: str) -> str:
+    if len(word.split()) > 1 and not Path(word).exists():
+        return f"there is no program {word!r}: write the words of the command apart, not as one between quotes"
     if "/" not in word:
         return f"there is no program {word!r} on the PATH; a program in this folder is written ./{word}"
     return f"{word} is there, but may not be executed" if Path(word).exists() else f"there is no program {word}"

@@ -17,6 +17,7 @@ ended.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import select
 import signal
@@ -80,9 +81,15 @@ def _become(command: list[str], report: int, supervisor: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], command)
     except OSError as error:
-        _tell(report, f"error {error.strerror}: {command[0]}")
+        _tell(report, f"error {error.strerror}: {command[0]}{_why_not(error, command[0])}")
     finally:
         os._exit(127)
+
+
+def _why_not(error: OSError, program: str) -> str:
+    if error.errno == errno.ENOENT and "/" in program and os.path.exists(program):
+        return " is there, but not the program that its first line names"
+    return ", a script without a first line such as #!/bin/sh" if error.errno == errno.ENOEXEC else ""
 
 
 def _wait(pid: int, control: int, waking: int, seedbed: int, timeout: float) -> bool:
@@ -137,6 +144,11 @@ def _has_ended(pid: int) -> bool:
 def _end(pid: int) -> int:
     """Kill the program and its group; how the program ended: its exit status, or a signal's number below 0."""
     _kill_group(pid, signal.SIGKILL)
+    if pid not in _codes:
+        try:
+            os.kill(pid, signal.SIGKILL)  # where it has only just been forked, it leads no group yet
+        except OSError:
+            pass  # another user's by now
     limit = time.monotonic() + SWEEP
     while not _has_ended(pid) and time.monotonic() < limit:
         time.sleep(0.002)

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from seedbed.records import RunResult
+from seedbed.records import RunResult, Status
 from seedbed.report import stopping, text
 from seedbed.report.terminal import PLAIN_SECONDS, ProgressWatcher
 from seedbed.stopped import Stopped
@@ -32,7 +32,7 @@ class RuleWatcher(ProgressWatcher):
     def begun(self, study: Study, pending: int) -> None:
         """Count what is stored; of the last study, say what begins."""
         self._engines.append(text.computed_by(study.identity))
-        self._stored += len(study)
+        self._stored += len(study) - study.count(Status.FAILED)
         if self._quiet or self._asked is None or len(self._engines) < len(self._asked.studies):
             return
         names, engines = " and ".join(self._asked.studies), " and ".join(dict.fromkeys(self._engines))

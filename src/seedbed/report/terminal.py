@@ -134,8 +134,10 @@ class ProgressWatcher:
             self._count_in(run.status, run.scores)
         if self._quiet or not pending:
             return
-        stored = f", {len(study)} stored already" if len(study) else ""
-        self._print(f"{study.name}: {text.counted(pending, 'run')} {text.computed_by(study.identity)}{stored}")
+        failed = study.count(Status.FAILED)
+        stored = f", {len(study) - failed} stored already" if len(study) > failed else ""
+        again = f" ({failed} of them again, after failing)" if failed else ""
+        self._print(f"{study.name}: {text.counted(pending, 'run')} {text.computed_by(study.identity)}{again}{stored}")
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),

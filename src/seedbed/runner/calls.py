@@ -51,6 +51,13 @@ class _Still(Silent):
         pass
 
 
+class _Saying(Silent):
+    """Hands on what is said, and nothing else."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.said = watcher.said  # type: ignore[method-assign]
+
+
 def run(
     experiment: Subject,
     seeds: SeedsLike,
@@ -271,7 +278,7 @@ def _with_scores(experiment: Subject, assignments: tuple[Assignment, ...], optio
     if plan.identity.told_by_runs and not plan.identity.larger_is_better:
         first = replace(plan, assignments=assignments[:1])
         with closing(_opened(first, options, watcher)) as writer:
-            Session(first, writer, options.store, Silent(), options.workers, place=options.place).compute()
+            Session(first, writer, options.store, _Saying(watcher), options.workers, place=options.place).compute()
         plan = prepare(experiment, assignments, options)
         if not plan.identity.larger_is_better:
             error = load(plan.identity.name, options.store).run(assignments[0]).error or "no reason given"

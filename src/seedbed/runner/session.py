@@ -139,6 +139,8 @@ class Session:
             return
         plan = self._plan
         size = plan.block_size
+        if size > 1 and work is None:  # blocks of one split are full ones; a rule wants the runs in their order
+            pending = sorted(pending, key=lambda each: each.split)
         open_blocks: dict[Assignment, set[Assignment]] = {}  # of a run that was given out: those of its block left
         blocks = self._blocks(pending, size, work, open_blocks)
         results = self._executor(math.ceil(len(pending) / size)).run(plan.task, blocks)
@@ -195,6 +197,11 @@ class Session:
         results, new = self._writer.settle(results)
         if new:
             self._watcher.said(_directions(new))
+            for name in self._plan.identity.larger_is_better:
+                if name not in new:
+                    self._watcher.said(
+                        f"warning: it was said whether a larger {name} is better, and no such score is there"
+                    )
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
         self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)

@@ -143,8 +143,8 @@ def _merge_study(connection: Connection, source: _Source, study: Any, mixed: boo
         added = add_study(connection, imported)
         return Merged(study.name, added, len(imported) - added)
     used = source.rows(schema.runs, sa.select(runs.environment).distinct().where(runs.study_id == study.id))
-    is_known = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == study.name))
-    if not used and is_known is not None:
+    stored = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == study.name)).one_or_none()
+    if not used and stored is not None:
         return Merged(study.name, 0, 0)  # an attempt that came to nothing, and holds nobody to it
     hashes = {study.environment, *(row.environment for row in used)}
     environments = {
@@ -154,18 +154,23 @@ def _merge_study(connection: Connection, source: _Source, study: Any, mixed: boo
     opened = open_study(connection, identity, Environment(first.identity, first.details), {}, mixed)
     insert_ignore(connection, schema.environments, [dict(row._mapping) for row in environments.values()])
     target = connection.execute(sa.select(schema.studies).where(schema.studies.c.id == opened.id)).one()
-    ours, theirs = dict(target.larger_is_better), dict(study.larger_is_better)
+    # Which score is followed, and which way is better, stays as it was: in the source it may only have been guessed.
+    before = stored if stored is not None and stored.id == opened.id else target
+    primary = before.primary_score or target.primary_score
+    ours, theirs = dict(before.larger_is_better), dict(study.larger_is_better)
     if identity.told_by_runs and ours and theirs and set(ours) != set(theirs):
         raise IdentityError(
             f"the runs of {study.name!r} reported other scores: {', '.join(ours)} stored, {', '.join(theirs)} now"
         )
-    directions = {**dict(study.larger_is_better), **dict(target.larger_is_better)}
-    ordered = dict.fromkeys(name for name, _ in (*target.larger_is_better, *study.larger_is_better))
+    directions = theirs | ours
+    ordered = dict.fromkeys((*ours, *theirs))
     connection.execute(
         sa.update(schema.studies)
         .where(schema.studies.c.id == opened.id)
         .values(
-            created=min(target.created, study.created), larger_is_better=[[name, directions[name]] for name in ordered]
+            created=min(target.created, study.created),
+            primary_score=primary,
+            larger_is_better=[[name, directions[name]] for name in ordered],
         )
     )
     _merge_data(connection, source, study, target)
@@ -176,7 +181,6 @@ def _merge_study(connection: Connection, source: _Source, study: Any, mixed: boo
         new = _merge_runs(connection, source, batch, target)
         added, there = added + new, there + len(batch) - new
     _merge_findings(connection, source, study, target)
-    primary = target.primary_score
     if primary in directions:
         keep_leaders(connection, target.id, primary, directions[primary])
     return Merged(study.name, added, there, opened.warnings)

@@ -120,7 +120,7 @@ class Trial:
             )
         for role in ROLES:
             given = by_roles if role != "split" else assignments
-            if role not in self.seeds and len({getattr(each, role) for each in given}) > 1:
+            if role not in self.seeds and {getattr(each, role) for each in given} - {0}:
                 raise InputError(f"{self.name} takes no {role} seed, so that runs would be the same for every {role}")
         try:
             inspect.signature(self.function).bind(**self.arguments(assignments[0]), **self._recorder())

@@ -90,7 +90,7 @@ class _TrialTrainer:
             except KeyboardInterrupt:
                 raise
             except (Exception, SystemExit) as raised:
-                error = f"{type(raised).__name__}: {raised}\n\n{traceback.format_exc()}"
+                error = f"{type(raised).__name__}: {_message(raised)}\n\n{traceback.format_exc()}"
                 continue
             steps, curves = recorder.curves()
             predictions, sets = recorder.kept_predictions() if self._task.examples else ({}, ())
@@ -135,56 +135,81 @@ def _as_scores(name: str, returned: Any) -> dict[str, float]:
     return {check_name(each): as_number(each, value) for each, value in returned.items()}
 
 
-class _Kept(io.TextIOBase):
+def _message(raised: BaseException) -> str:
+    try:
+        return str(raised)
+    except Exception:  # of a class of the trial's own
+        return "(its message cannot be shown)"
+
+
+class _Kept:
     """The beginning and the end of what is written."""
 
     def __init__(self) -> None:
-        self._head, self._tail, self._left_out = "", "", 0
+        self._head: list[str] = []
+        self._tail: list[str] = []
+        self._room = self._most = MOST_OUTPUT // 2
+        self._length, self._left_out = 0, 0  # of the tail; before it
 
-    def writable(self) -> bool:
-        return True
+    def write(self, text: str) -> None:
+        if self._room:
+            self._head.append(text[: self._room])
+            text = text[self._room :]
+            self._room -= len(self._head[-1])
+        if text:
+            self._tail.append(text)
+            self._length += len(text)
+            if self._length > 2 * self._most:  # cut now and then, not at every line
+                self._cut()
 
-    def write(self, text: str, /) -> int:
-        half = MOST_OUTPUT // 2
-        room = half - len(self._head)
-        self._head += text[:room]
-        self._tail += text[room:] if room > 0 else text
-        if len(self._tail) > 2 * half:  # cut now and then, not at every line
-            self._cut(half)
-        return len(text)
+    def flush(self) -> None:
+        """Nothing waits to be written."""
 
-    def _cut(self, length: int) -> None:
-        self._left_out += max(0, len(self._tail) - length)
-        self._tail = self._tail[-length:]
+    def _cut(self) -> None:
+        surplus = max(0, self._length - self._most)
+        self._tail = ["".join(self._tail)[surplus:]]
+        self._left_out += surplus
+        self._length -= surplus
 
     @property
     def text(self) -> str | None:
         """All that was kept; None where nothing was written."""
-        self._cut(MOST_OUTPUT // 2)
+        self._cut()
         gap = f"\n... {self._left_out:,} characters left out ...\n" if self._left_out else ""
-        return self._head + gap + self._tail or None
+        return "".join([*self._head, gap, *self._tail]) or None
 
 
-class _Both(io.TextIOBase):
-    def __init__(self, *files: Any) -> None:
-        self._files = files
+class _Stream(io.TextIOBase):
+    """Stands for standard output or error in every run of this process: a logger that one run has set up goes on
+    writing to what it found then, and what it writes in a later run is that run's."""
+
+    def __init__(self) -> None:
+        self.ends: list[Any] = []
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str, /) -> int:
-        for each in self._files:
+        for each in self.ends:
             each.write(text)
         return len(text)
 
     def flush(self) -> None:
-        for each in self._files:
+        for each in self.ends:
             each.flush()
+
+
+_OUT, _ERRORS = _Stream(), _Stream()
 
 
 @contextlib.contextmanager
 def _printed_to(output: _Kept, echo: bool) -> Iterator[None]:
     """What Python code prints goes to ``output``, and where ``echo`` is set to where it would have gone, too."""
-    out, errors = (_Both(sys.stdout, output), _Both(sys.stderr, output)) if echo else (output, output)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+    with contextlib.ExitStack() as stack:
+        for stream, found in ((_OUT, sys.stdout), (_ERRORS, sys.stderr)):
+            before = stream.ends if found is stream else [found]  # itself, in a trial that runs another
+            stream.ends = [*before, output] if echo else [output]
+            stack.callback(setattr, stream, "ends", before)
+        stack.enter_context(contextlib.redirect_stdout(_OUT))
+        stack.enter_context(contextlib.redirect_stderr(_ERRORS))
         yield

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seedbed import generators
-from seedbed.building import fast_path_off, make_data
+from seedbed.building import fast_path_off, make_data, make_model
 from seedbed.capture import Refusal
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.draws import RunGenerators
@@ -101,9 +101,23 @@ def _made(experiment: Experiment, data: Data) -> Plan:
             f"the training rows are a {type(data.train).__name__}, whose items are made by code of their own: lanes "
             f"takes a TensorDataset, or a Subset of one"
         )
+    _refuse_what_is_known(experiment)
     if evaluation_draws(experiment, data):
         raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
     return make_plan(experiment, tensors)
+
+
+_WITHOUT_LOWERING = {"convolution": nn.modules.conv._ConvNd, "recurrent layer": nn.RNNBase}
+
+
+def _refuse_what_is_known(experiment: Experiment) -> None:
+    """Refuse layers that have no lowering before the step is captured, which takes seconds."""
+    with generators.seeded(0), fast_path_off():
+        for path, module in make_model(experiment).named_modules():
+            for what, kind in _WITHOUT_LOWERING.items():
+                if isinstance(module, kind):
+                    where = f"{path} ({type(module).__name__})" if path else type(module).__name__
+                    raise Unsupported(f"a {what} has no lowering; the model has one, {where}")
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Block:
                     gradients[name] = value.contiguous()
                 else:
                     self._buffers[name].copy_(value)
-            optimizing.clip(list(gradients.values()), self._experiment.clip_norm, self._experiment.clip_value)
+            gradients = optimizing.clipped(gradients, self._experiment.clip_norm, self._experiment.clip_value)
         for name, gradient in gradients.items():
             self._parameters[name].grad = gradient
         self._optimizer.step()

@@ -64,14 +64,14 @@ class StackedEngine:
     def refusal(self, experiment: Experiment, data: Data) -> str | None:
         """Why it cannot run the experiment; None where it can."""
         try:
-            _captured(experiment, data)
+            _captured(experiment, _held(data))
         except (Unsupported, Refusal) as error:
             return str(error)
         return None
 
     def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> StackedEngine:
         """The engine with as many runs stacked as suit the memory and a study that begins with so many ``runs``."""
-        graphs = _captured(experiment, data).graphs.values()
+        graphs = _captured(experiment, _held(data)).graphs.values()
         return StackedEngine(sizing.proposed(graphs, torch.device("cpu"), runs, workers))
 
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
@@ -80,37 +80,62 @@ class StackedEngine:
 
 
 @dataclass(frozen=True)
-class _Captured:
-    """What is known of an experiment before a block of it is trained.
+class _Held:
+    """The data of a split in memory.
 
     Attributes:
-        data: read into memory, as far as it can be.
+        data: its sets as whole tensors, as far as they can be.
         rows: for training.
-        graphs: the step on each size of batch.
     """
 
     data: Data
     rows: tuple[Tensor, ...]
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """What the training step depends on of them: their shapes and types."""
+        return tuple((tuple(each.shape), each.dtype) for each in self.rows)
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """What is known of an experiment on rows of a form: the step for each size of batch."""
+
     graphs: Mapping[int, CapturedGraph]
 
 
-_CAPTURED: deque[tuple[Experiment, Data, _Captured]] = deque(maxlen=SPLITS_KEPT)  # recent ones: it takes seconds
+# Recent ones of this process, by the same objects: reading and capturing take seconds.
+_HELD: deque[tuple[Data, _Held]] = deque(maxlen=SPLITS_KEPT)
+_CAPTURED: deque[tuple[Experiment, tuple[Any, ...], _Captured]] = deque(maxlen=SPLITS_KEPT)
 
 
-def _captured(experiment: Experiment, data: Data) -> _Captured:
-    """The rows and steps of a training, found out once in a process for the same objects."""
-    for known, of, captured in list(_CAPTURED):
-        if known is experiment and of is data:
-            return captured
+def _held(data: Data) -> _Held:
+    for known, held in list(_HELD):
+        if known is data:
+            return held
     rows = whole_rows(data.train)
-    held = in_memory(data, rows)
+    held = _Held(in_memory(data, rows), rows)
+    _HELD.append((data, held))
+    return held
+
+
+def _captured(experiment: Experiment, held: _Held) -> _Captured:
+    """The steps of a training; splits whose rows are of one form share them."""
+    for known, form, captured in list(_CAPTURED):
+        if known is experiment and form == held.form:
+            return captured
     with generators.seeded(0):
         optimizing.check_elementwise(make_optimizer(experiment, make_model(experiment)))
-    if evaluation_draws(experiment, held):
+    if evaluation_draws(experiment, held.data):
         raise Unsupported("evaluating the model, a metric or the loss draws random numbers, which is not replayed")
-    captured = _Captured(held, rows, capture_steps(experiment, rows, whole=True))
-    _CAPTURED.append((experiment, data, captured))
+    captured = _Captured(capture_steps(experiment, held.rows, whole=True))
+    _CAPTURED.append((experiment, held.form, captured))
     return captured
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory has run out: torch's own allocator says so in words alone."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
@@ -126,6 +151,7 @@ class StackedTrainer:
     def __init__(self, experiment: Experiment, recording: Recording, stack: int) -> None:
         self._experiment, self._recording, self._stack = experiment, recording, stack
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
+        self._programs: dict[tuple[Any, ...], Mapping[int, Program]] = {}  # by the form of the rows
         self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
 
     def stop(self) -> None:
@@ -181,42 +207,63 @@ class StackedTrainer:
     def _trained(self, split: int, began: Mapping[Assignment, Start], start: float) -> Iterator[RunResult]:
         evaluator = self._prepared(split).evaluator
         curves: list[dict[str, list[float]]] = [{} for _ in began]
-        with generators.preserved(), fast_path_off():
-            block = self._block(split, list(began.values()))
-            for epoch in range(1, self._experiment.epochs + 1):
-                block.train_epoch()
-                if epoch in self._curve_epochs:
-                    for slot, curve in enumerate(curves):
-                        for name, value in evaluator.scores(block.model(slot)).items():
-                            curve.setdefault(name, []).append(value)
+        try:
+            with generators.preserved(), fast_path_off():
+                block = self._block(split, list(began.values()))
+                for epoch in range(1, self._experiment.epochs + 1):
+                    block.train_epoch()
+                    if epoch in self._curve_epochs:
+                        for slot, curve in enumerate(curves):
+                            for name, value in evaluator.scores(block.model(slot)).items():
+                                curve.setdefault(name, []).append(value)
+        except Exception as error:  # the user's code may raise anything
+            if _is_of_memory(error):
+                raise self._too_many(error) from error
+            yield from (failed(assignment, error, since=start) for assignment in began)
+            return
         share = (time.perf_counter() - start) / len(began)
         for slot, assignment in enumerate(began):
-            with generators.preserved(), fast_path_off():
-                begun = time.perf_counter()
-                result = finished(
-                    assignment,
-                    block.model(slot),
-                    evaluator,
-                    self._recording,
-                    never_finite=block.never_finite(slot),
-                    curves=curves[slot],
-                    curve_epochs=self._curve_epochs,
-                    since=begun - share,
-                    in_place=True,  # it draws nothing: see evaluation_draws
-                )
+            begun = time.perf_counter() - share
+            try:
+                with generators.preserved(), fast_path_off():
+                    result = finished(
+                        assignment,
+                        block.model(slot),
+                        evaluator,
+                        self._recording,
+                        never_finite=block.never_finite(slot),
+                        curves=curves[slot],
+                        curve_epochs=self._curve_epochs,
+                        since=begun,
+                        in_place=True,  # it draws nothing: see evaluation_draws
+                    )
+            except Exception as error:
+                result = failed(assignment, error, since=begun)
             yield result
+
+    def _too_many(self, error: BaseException) -> WorkerError:
+        """That there is no memory for a block, and the way out: fewer runs at once give other bits, and so are asked
+        for."""
+        fewer = self._stack // 2
+        way = f"--stack {fewer} trains fewer" if fewer else "--engine reference trains one at a time, without stacking"
+        return WorkerError(
+            f"there is not enough memory for {self._stack} runs of {self._experiment.name} at once ({error}). {way}; "
+            f"where the study holds runs already, add --mixed, and the new ones are marked"
+        )
 
     def _block(self, split: int, starts: Sequence[Start]) -> Block:
         prepared = self._prepared(split)
         return Block(self._experiment, starts, self._stack, prepared.rows, prepared.programs.__getitem__)
 
     def _prepare(self, split: int) -> _Prepared:
-        data = make_data(self._experiment, split)
-        captured = _captured(self._experiment, data)
-        return _Prepared(captured.rows, self._programs(captured), Evaluator(self._experiment, captured.data))
+        held = _held(make_data(self._experiment, split))
+        if held.form not in self._programs:
+            self._programs[held.form] = self._made_programs(held)
+        return _Prepared(held.rows, self._programs[held.form], Evaluator(self._experiment, held.data))
 
-    def _programs(self, captured: _Captured) -> Mapping[int, Program]:
+    def _made_programs(self, held: _Held) -> Mapping[int, Program]:
         """The program for each size of batch, tried on the first rows and the model of seed 0."""
+        graphs = _captured(self._experiment, held).graphs
         with generators.seeded(0), fast_path_off():
             model = make_model(self._experiment)
             optimizer = make_optimizer(self._experiment, model)
@@ -225,9 +272,7 @@ class StackedTrainer:
                 **{(InputKind.PARAMETER, name): each.detach().contiguous() for name, each in model.named_parameters()},
                 **{(InputKind.BUFFER, name): each.detach().contiguous() for name, each in model.named_buffers()},
             }
-            return {
-                size: self._program(graph, own, captured.rows, size, trained) for size, graph in captured.graphs.items()
-            }
+            return {size: self._program(graph, own, held.rows, size, trained) for size, graph in graphs.items()}
 
     def _program(
         self, graph: CapturedGraph, own: Mapping[InputKey, Tensor], rows: Sequence[Tensor], size: int, trained: set[str]

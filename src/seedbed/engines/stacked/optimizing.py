@@ -73,14 +73,16 @@ def hyperparameters(optimizer: Optimizer) -> list[dict[str, Any]]:
     return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
 
 
-def clip(gradients: list[Tensor], norm: float | None, value: float | None) -> None:
-    """Clip the gradients [count, ...] of all runs in place, each run's by its own norm, as torch does those of one."""
-    if norm is not None and gradients:
-        norms = torch.stack([torch.linalg.vector_norm(each.reshape(len(each), -1), dim=1) for each in gradients])
-        total = torch.linalg.vector_norm(norms, dim=0)
-        factors = torch.clamp(norm / (total + 1e-6), max=1.0)
-        for each in gradients:
-            each.mul_(factors.view(-1, *(1,) * (each.dim() - 1)))
+def clipped(gradients: Mapping[str, Tensor], norm: float | None, value: float | None) -> dict[str, Tensor]:
+    """The gradients [count, ...] of all runs, clipped: each run's by its own norm, as torch clips those of one.
+
+    New tensors: two parameters may have one tensor for their gradients.
+    """
+    found = dict(gradients)
+    if norm is not None and found:
+        norms = [torch.linalg.vector_norm(each.reshape(len(each), -1), dim=1) for each in found.values()]
+        factors = torch.clamp(norm / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6), max=1.0)
+        found = {name: each * factors.view(-1, *(1,) * (each.dim() - 1)) for name, each in found.items()}
     if value is not None:
-        for each in gradients:
-            each.clamp_(-value, value)
+        found = {name: each.clamp(-value, value) for name, each in found.items()}
+    return found

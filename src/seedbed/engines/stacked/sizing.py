@@ -15,6 +15,7 @@ from seedbed.capture import CapturedGraph
 MEMORY_SHARE = 0.6  # of what is free; the rest is for evaluation, libraries and others
 # More runs at once gain nothing: on a processor their numbers leave its cache, on a GPU it is busy by then.
 MOST = {"cpu": 16, "cuda": 256}
+LEAST = 4  # where memory holds them: a study of few runs may be extended, and keeps to this number
 STATE_COPIES = (
     6  # of each parameter, beside the model: itself, its gradient, the optimizer's state and what it computes
 )
@@ -26,7 +27,7 @@ def proposed(graphs: Iterable[CapturedGraph], device: torch.device, runs: int, w
     fitting = int(MEMORY_SHARE * _free(device) / workers / max(map(bytes_of_run, graphs)))
     most = max(1, min(most, fitting))
     rounds = math.ceil(runs / (workers * most))
-    return min(most, math.ceil(runs / (workers * rounds)))  # blocks that are all about full
+    return min(most, max(LEAST, math.ceil(runs / (workers * rounds))))  # blocks that are all about full
 
 
 def bytes_of_run(graph: CapturedGraph) -> int:

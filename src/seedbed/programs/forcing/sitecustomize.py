@@ -80,7 +80,7 @@ class _Forcing:
         if self.calls[call] == 1:
             self.write()
 
-    def wrapped(self, original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def wrapped(self, original: Callable[..., Any], name: str, module: str, attribute: str) -> Callable[..., Any]:
         def forced(*args: Any, **kwargs: Any) -> Any:
             if not self.active:
                 return original(*args, **kwargs)
@@ -98,11 +98,9 @@ class _Forcing:
             finally:
                 self.inside.depth = depth
 
-        for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-            try:
-                setattr(forced, attribute, getattr(original, attribute))
-            except (AttributeError, TypeError):  # methods written in C have not all of them
-                pass
+        forced.__name__ = forced.__qualname__ = attribute  # pickle finds it by these: a worker is told to call it
+        forced.__module__ = module
+        forced.__doc__ = getattr(original, "__doc__", None)
         forced.__wrapped__ = original  # type: ignore[attr-defined]
         forced.seedbed_forced = True  # type: ignore[attr-defined]
         return forced
@@ -113,7 +111,7 @@ class _Forcing:
             original = getattr(module, attribute, None)
             if original is None or hasattr(original, "seedbed_forced"):
                 continue
-            replacement = self.wrapped(original, name)
+            replacement = self.wrapped(original, name, module.__name__, attribute)
             setattr(module, attribute, replacement)
             for other in map(sys.modules.get, _HANDED_ON):
                 if other is not None and vars(other).get(attribute) is original:
