@@ -365,7 +365,7 @@ def test_two_parameters_run_until_it_is_plain_which_is_better(seedbed) -> None:
         ("run train.py:own -s x", "'x' is neither a seed such as 7 nor a range"),
         ("run train.py:own -s 0 --init 1", "a plain seed decides init, order and noise"),
         ("run train.py:own -s 0 --split 1", "makes no split of its own"),
-        ("run train.py:own -n 2 --engine warp", "engine must be one of auto, lanes, reference; got 'warp'"),
+        ("run train.py:own -n 2 --engine warp", "engine must be one of auto, lanes, stacked, reference; got 'warp'"),
         ("run train.py:own -n 2 --workers -1", "workers must be a whole number of at least 0"),
         ("run train.py:own -n 2 --store helper.py", "it is no SQLite database"),
         ("run train.py:own -n 2 --store no/folder/x.db", "does not exist"),

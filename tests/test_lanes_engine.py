@@ -239,23 +239,23 @@ class Dice(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("training", "reason"),
+    ("training", "reason", "taken"),
     [
-        (TRAININGS["augmented"], "the training rows are a Augmented, whose items are made by code of their own"),
-        (replace(TRAININGS["sgd"], model=Rolled), r"sort.* has no lowering.*sorter \(Sorter\)"),
-        (replace(TRAININGS["sgd"], model=Constant), "proj"),
-        (replace(TRAININGS["sgd"], model=Dice), "draws random numbers"),
-        (replace(TRAININGS["sgd"], model=Wide), "float64 is not among the types of lanes"),
-        (replace(TRAININGS["sgd"], optimizer=lambda m: torch.optim.LBFGS(m.parameters())), "LBFGS"),
+        (TRAININGS["augmented"], "a Augmented, whose items are made by code of their own", "reference"),
+        (replace(TRAININGS["sgd"], model=Rolled), r"sort.* has no lowering.*sorter \(Sorter\)", "stacked"),
+        (replace(TRAININGS["sgd"], model=Constant), "proj", "reference"),
+        (replace(TRAININGS["sgd"], model=Dice), "draws random numbers", "reference"),
+        (replace(TRAININGS["sgd"], model=Wide), "float64 is not among the types of lanes", "stacked"),
+        (replace(TRAININGS["sgd"], optimizer=lambda m: torch.optim.LBFGS(m.parameters())), "LBFGS", "reference"),
     ],
 )
-def test_what_cannot_run_is_told_with_its_reason(training: Training, reason: str) -> None:
+def test_what_cannot_run_is_told_with_its_reason(training: Training, reason: str, taken: str) -> None:
     experiment = training.experiment()
     told = engines.make("lanes").refusal(experiment, experiment.data)
     assert told is not None
     assert re.search(reason, told), told
     choice = engines.choose("auto", experiment, experiment.data)
-    assert choice.engine.name == "reference"
+    assert choice.engine.name == taken
     assert choice.line is not None
     assert told in choice.line
     with pytest.raises(sb.InputError, match="the lanes engine cannot run trained"):
@@ -265,7 +265,7 @@ def test_what_cannot_run_is_told_with_its_reason(training: Training, reason: str
 def test_more_than_one_thread_a_run_is_refused() -> None:
     experiment = TRAININGS["sgd"].experiment()
     choice = engines.choose("auto", experiment, experiment.data, threads=2)
-    assert choice.engine.name == "reference"
+    assert choice.engine.name == "stacked"
     assert "every run on one thread, and 2 are asked for" in (choice.line or "")
 
 

@@ -437,7 +437,7 @@ def test_diverged_runs_are_results_and_never_averaged(store: Path) -> None:
         ({"threads": 0}, "threads must be"),
         ({"curves": 0}, "stride of 0"),
         ({"keep_weights": "some"}, "keep_weights must be"),
-        ({"engine": "warp"}, "engine must be one of auto, lanes, reference"),
+        ({"engine": "warp"}, "engine must be one of auto, lanes, stacked, reference"),
         ({"name": " "}, "name must be"),
         ({"threads": None}, "threads must be a whole number of at least 1, got None"),
         ({"examples": "no"}, "examples must be True or False, got 'no'"),

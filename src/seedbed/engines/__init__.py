@@ -61,7 +61,10 @@ class Choice:
         fixed = f"{settings}, which the study keeps" if self.proposed and settings else ""
         if not self.refusals:
             return f"the {self.engine.name} engine trains with {fixed}" if fixed else None
-        reasons = "; ".join(f"{name} cannot run it: {reason}" for name, reason in self.refusals.items())
+        of_reason: dict[str, list[str]] = {}
+        for name, reason in self.refusals.items():
+            of_reason.setdefault(reason, []).append(name)
+        reasons = "; ".join(f"{' and '.join(names)} cannot run it: {reason}" for reason, names in of_reason.items())
         return f"{reasons}. The {self.engine.name} engine does{f', with {fixed}' if fixed else ''}"
 
 
