@@ -35,7 +35,8 @@ What the figures mean:
 - **start** is from the start of a peer's processes to where they can train; for Seedbed's engines, the seconds that no
   seed at all would take, in a process that has compiled before. **compile** is the compiler's time for the best
   setting; of lanes, from the experiment to its first step: capture, lowering and LLVM, with all that they import.
-- **score** is the mean of a few seeds trained whole, and **weights** the largest difference of any of their final
+- **score** is the mean of a few seeds trained whole (left out of networks with batch norm, whose averages are no
+  weights), and **weights** the largest difference of any of their final
   weights from the plain loop's. Here the peers drop what the plain loop drops. **one ulp** is what becomes, in the
   plain loop, of a nudge of one initial weight by one unit in its last place: differences of that size are rounding. One
   nudge of a few seeds can miss what rounding at every step meets: where a peer's difference is larger, its score and a
@@ -284,7 +285,7 @@ def _share(value: float) -> str:
 
 
 def _fixed(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
 def _power(value: float | None) -> str:
