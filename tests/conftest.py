@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from seedbed import cli
 from tests.postgres import Server, server
 
 # The same examples every time: what fails `make test` is a change of the program. `make test-slow` looks for new ones.
@@ -85,3 +88,31 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A place for a store: a SQLite file, then a PostgreSQL database."""
     found: Path | str = tmp_path / "seedbed.db" if request.param == "sqlite" else request.getfixturevalue("database")
     return found
+
+
+@pytest.fixture
+def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """Call the command in this process, in the ``folder`` of a module's tests: (status, standard output, standard
+    error)."""
+
+    def call(line: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["seedbed", *shlex.split(line)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def printed(seedbed) -> Callable[[str], str]:
+    """What a command that succeeds prints."""
+
+    def call(line: str) -> str:
+        status, out, err = seedbed(line)
+        assert (status, err) == (0, "")
+        return out
+
+    return call

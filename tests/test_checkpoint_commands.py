@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed import cli
 from seedbed.report import text
 
 
@@ -60,33 +56,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sb.run(logging, range(4), store=options["store"], workers=0)
     (path / "scores.csv").write_text("seed,method,acc\n0,A,0.5\n1,A,0.6\n0,B,0.7\n1,B,0.6\n")
     return path
-
-
-@pytest.fixture
-def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Call the command in this process: (status, standard output, standard error)."""
-
-    def call(line: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["seedbed", *shlex.split(line)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
-
-
-@pytest.fixture
-def printed(seedbed) -> Callable[[str], str]:
-    """What a command that succeeds prints."""
-
-    def call(line: str) -> str:
-        status, out, err = seedbed(line)
-        assert (status, err) == (0, "")
-        return out
-
-    return call
 
 
 def stored(folder: Path, name: str) -> sb.Study:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 import seedbed as sb
-from seedbed import cli
 from seedbed.store import add_scores
 from tests.trainings import TRAININGS
 
@@ -30,20 +27,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scores.csv").write_text(SCORES)
     return tmp_path
-
-
-@pytest.fixture
-def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Call the command in this process: (status, standard output, standard error)."""
-
-    def call(line: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["seedbed", *shlex.split(line)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 def test_a_table_becomes_a_study_a_group(seedbed) -> None:

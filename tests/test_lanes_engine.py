@@ -14,7 +14,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load
 from torch import nn
 from torch.utils.data import Subset
 
@@ -29,13 +28,8 @@ from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import Stopped
 from seedbed.verification import Nudged
-from tests.trainings import TRAININGS, Training, dropout_net, norm_net, plain_net, rows
+from tests.trainings import FINAL_GAP, NUDGES, TRAININGS, Training, dropout_net, gap, norm_net, plain_net, rows
 
-# After the few epochs of these trainings. A step rounds by 1e-8 to 1e-7.
-FINAL_GAP = 2e-5
-# Where training makes rounding larger, as Adam does of gradients that are 0 but for rounding (of a bias before batch
-# norm), a nudge of one ulp shows by how much: so many times that is still rounding.
-NUDGES = 20
 BLOCK = [Assignment.plain(0), Assignment.plain(3407), Assignment.roles(1, 2, 3), Assignment.plain(2**32 - 1)]
 
 
@@ -49,12 +43,6 @@ def trained(engine: str, training: Training, block: list[Assignment] = BLOCK, **
     trainer = engines.make(engine).trainer(experiment, Recording(weights=True, **recording))
     found = {result.assignment: result for result in trainer.train(block)}
     return [found[each] for each in block]
-
-
-def gap(one: RunResult, other: RunResult) -> float:
-    weights, expected = load(one.weights or b""), load(other.weights or b"")
-    assert {name: value.dtype for name, value in weights.items()} == {n: v.dtype for n, v in expected.items()}
-    return max(float((weights[name].double() - value.double()).abs().max()) for name, value in expected.items())
 
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if name != "augmented"])

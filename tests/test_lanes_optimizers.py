@@ -40,7 +40,7 @@ from torch.utils.data import TensorDataset
 import seedbed as sb
 from seedbed import generators
 from seedbed.engines.lanes.schedules import Schedule, groups, rules, schedule
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 EPOCHS, STEPS_PER_EPOCH = 5, 6
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import shlex
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed import cli, stats
+from seedbed import stats
 from seedbed.errors import InputError
 from seedbed.records import EvaluationSet
 from seedbed.report import hunting
@@ -291,33 +288,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sb.run(small(2.0), sb.grid(seed=range(3), split=range(4)), name="fast", **options)
     sb.run(small(), sb.grid(init=range(3), order=range(2), split=range(3)), name="roles", **options)
     return path
-
-
-@pytest.fixture
-def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Call the command in this process: (status, standard output, standard error)."""
-
-    def call(line: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["seedbed", *shlex.split(line)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
-
-
-@pytest.fixture
-def printed(seedbed) -> Callable[[str], str]:
-    """What a command that succeeds prints."""
-
-    def call(line: str) -> str:
-        status, out, err = seedbed(line)
-        assert (status, err) == (0, "")
-        return out
-
-    return call
 
 
 def test_show_offers_the_corrected_interval(printed, folder: Path) -> None:

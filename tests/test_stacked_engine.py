@@ -25,12 +25,10 @@ from seedbed.engines.stacked.block import Block
 from seedbed.engines.steps import capture_steps
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
-from tests.trainings import ROWS, TRAININGS, Augmented, Training, dropout_net, plain_net
+from tests.trainings import FINAL_GAP, NUDGES, ROWS, TRAININGS, Augmented, Training, dropout_net, gap, plain_net
 
 aten = torch.ops.aten
 
-# As for lanes: after the few epochs of these trainings, and where training makes rounding larger.
-FINAL_GAP, NUDGES = 2e-5, 20
 BLOCK = [Assignment.plain(0), Assignment.plain(3407), Assignment.roles(1, 2, 3), Assignment.plain(2**32 - 1)]
 
 
@@ -41,12 +39,6 @@ def trained(
     trainer = engines.make(engine, chosen).trainer(experiment, Recording(weights=True, **recording))
     found = {result.assignment: result for result in trainer.train(block)}
     return [found[each] for each in block]
-
-
-def gap(one: RunResult, other: RunResult) -> float:
-    weights, expected = load(one.weights or b""), load(other.weights or b"")
-    assert {name: value.dtype for name, value in weights.items()} == {n: v.dtype for n, v in expected.items()}
-    return max(float((weights[name].double() - value.double()).abs().max()) for name, value in expected.items())
 
 
 def hashes(results: list[RunResult]) -> list[str | None]:

@@ -6,9 +6,6 @@ import functools
 import io
 import json
 import re
-import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,6 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed import cli
 from seedbed.report import terminal
 from seedbed.store import add_scores
 
@@ -81,33 +77,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "numbered.csv").write_text(NUMBERED)
     (path / "alone.csv").write_text("seed,acc\n0,0.5\n1,0.6\n")
     return path
-
-
-@pytest.fixture
-def seedbed(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """Call the command in this process: (status, standard output, standard error)."""
-
-    def call(line: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["seedbed", *shlex.split(line)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
-
-
-@pytest.fixture
-def printed(seedbed) -> Callable[[str], str]:
-    """What a command that succeeds prints."""
-
-    def call(line: str) -> str:
-        status, out, err = seedbed(line)
-        assert (status, err) == (0, "")
-        return out
-
-    return call
 
 
 def strict_json(text: str) -> Any:

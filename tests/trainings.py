@@ -8,13 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from safetensors.torch import load
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, StepLR
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 import seedbed as sb
+from seedbed.records import RunResult
 
+# How far a fast engine's final weights may lie from the reference engine's after the few epochs of these trainings. A
+# step rounds by 1e-8 to 1e-7.
+FINAL_GAP = 2e-5
+# Where training makes rounding larger, as Adam does of gradients that are 0 but for rounding (of a bias before batch
+# norm), a nudge of one ulp shows by how much: so many times that is still rounding.
+NUDGES = 20
 ROWS = 47  # no multiple of the batch size: the last batch is smaller
 
 
@@ -135,3 +143,10 @@ TRAININGS = {
     "one-batch": Training(batch_size=ROWS),
     "unshuffled": Training(shuffle=False, model=dropout_net),
 }
+
+
+def gap(one: RunResult, other: RunResult) -> float:
+    """The largest difference of a weight or buffer between two runs whose weights were kept."""
+    weights, expected = load(one.weights or b""), load(other.weights or b"")
+    assert {name: value.dtype for name, value in weights.items()} == {n: v.dtype for n, v in expected.items()}
+    return max(float((weights[name].double() - value.double()).abs().max()) for name, value in expected.items())

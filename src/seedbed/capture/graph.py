@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -166,3 +166,15 @@ class CapturedGraph:
     def blame(self, node: Node) -> str:
         """Where an operation comes from: "conv1 (Conv2d)", "the loss", or "the backward of" one of these."""
         return str(node.meta.get(ORIGIN, "the step"))
+
+
+def ancestors(wanted: Iterable[Node]) -> set[Node]:
+    """These nodes of a graph, and all that they are computed from."""
+    found: set[Node] = set()
+    waiting = list(wanted)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found

@@ -60,16 +60,16 @@ def capture_step(
     """
     batch = _checked(inputs, target)
     second = _resampled(batch) if other is None else _checked(*other)
-    return _capture(experiment, (batch, second), whole)
+    return _capture(experiment, (batch, second), whole=whole)
 
 
-def capture_evaluation(experiment: Experiment, inputs: Sequence[Tensor], *, whole: bool = False) -> CapturedGraph:
+def capture_evaluation(experiment: Experiment, inputs: Sequence[Tensor]) -> CapturedGraph:
     """The model's outputs in eval mode, without gradients; otherwise as ``capture_step``."""
     batch = _checked(inputs, None)
-    return _capture(experiment, (batch, _resampled(batch)), whole)
+    return _capture(experiment, (batch, _resampled(batch)), whole=False)
 
 
-def _capture(experiment: Experiment, batches: tuple[Batch, Batch], whole: bool) -> CapturedGraph:
+def _capture(experiment: Experiment, batches: tuple[Batch, Batch], *, whole: bool) -> CapturedGraph:
     graph: CapturedGraph | None = None
     states: list[dict[str, Any]] = []
     first: tuple[Traced, Observed] | None = None

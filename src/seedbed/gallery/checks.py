@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from seedbed.errors import InputError
 
@@ -27,10 +26,3 @@ def share(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise InputError(f"{name} must be at least 0 and below 1, got {value}")
-
-
-def two(name: str, values: tuple[Any, ...]) -> tuple[int, int]:
-    """Two sizes of at least 1."""
-    if len(values) != 2 or any(each < 1 for each in values):
-        raise InputError(f"{name} must be two sizes of at least 1, such as 16x32; got {'x'.join(map(str, values))}")
-    return values[0], values[1]

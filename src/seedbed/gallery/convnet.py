@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+
 from torch import Tensor, nn
+
+from seedbed.errors import InputError
+from seedbed.gallery import checks
+
+
+def maker(
+    side: int, channels: tuple[int, ...], hidden: int, classes: int, dropout: float
+) -> functools.partial[ConvNet]:
+    """Makes a ConvNet, its parameters checked."""
+    if len(channels) != 2 or min(channels) < 1:
+        given = "x".join(map(str, channels))
+        raise InputError(f"channels must be two sizes of at least 1, such as 16x32; got {given}")
+    checks.at_least_one(hidden=hidden)
+    checks.share(dropout=dropout)
+    return functools.partial(ConvNet, side, (channels[0], channels[1]), hidden, classes, dropout)
 
 
 class ConvNet(nn.Module):

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from seedbed import metrics
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment, experiment
-from seedbed.gallery import checks
+from seedbed.gallery.classifying import classifier
 from seedbed.gallery.splitting import split_rows
 
 PIXELS, CLASSES, TESTED = 64, 10, 360
@@ -61,20 +60,10 @@ def digits(
         epochs: passes over the training rows.
         hidden: sizes of the hidden layers.
     """
-    checks.positive(lr=lr)
     if any(size < 1 for size in hidden):
         raise InputError(f"hidden sizes must be at least 1, got {', '.join(map(str, hidden))}")
     optimizers: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
     if optimizer not in optimizers:
         raise InputError(f"optimizer must be sgd or adam, got {optimizer!r}")
-    return Experiment(
-        name="digits",
-        model=functools.partial(_model, tuple(hidden)),
-        data=_data,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=functools.partial(optimizers[optimizer], lr=lr),
-        batch_size=batch_size,
-        epochs=epochs,
-        metrics={"accuracy": metrics.accuracy},
-        primary="test/accuracy",
-    )
+    model = functools.partial(_model, tuple(hidden))
+    return classifier("digits", model, _data, optimizers[optimizer], lr=lr, batch_size=batch_size, epochs=epochs)

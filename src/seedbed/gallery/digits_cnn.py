@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
-from torch import nn
 
-from seedbed import metrics
 from seedbed.experiments import Data, Experiment, experiment
-from seedbed.gallery import checks, digits
-from seedbed.gallery.convnet import ConvNet
+from seedbed.gallery import digits
+from seedbed.gallery.classifying import classifier
+from seedbed.gallery.convnet import maker
 from seedbed.gallery.splitting import split_rows
 
 SIDE, HELD_OUT = 8, {"test": 360}
@@ -40,17 +37,5 @@ def digits_cnn(
         hidden: size of the hidden layer.
         dropout: share of its inputs that are dropped in training.
     """
-    checks.positive(lr=lr)
-    checks.at_least_one(hidden=hidden)
-    checks.share(dropout=dropout)
-    return Experiment(
-        name="digits-cnn",
-        model=functools.partial(ConvNet, SIDE, checks.two("channels", channels), hidden, digits.CLASSES, dropout),
-        data=_data,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=functools.partial(torch.optim.Adam, lr=lr),
-        batch_size=batch_size,
-        epochs=epochs,
-        metrics={"accuracy": metrics.accuracy},
-        primary="test/accuracy",
-    )
+    model = maker(SIDE, channels, hidden, digits.CLASSES, dropout)
+    return classifier("digits-cnn", model, _data, torch.optim.Adam, lr=lr, batch_size=batch_size, epochs=epochs)

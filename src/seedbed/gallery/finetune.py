@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seedbed import generators, metrics
+from seedbed import generators
 from seedbed.experiments import Data, Experiment, experiment
-from seedbed.gallery import checks, mnist_data
+from seedbed.gallery import mnist_data
+from seedbed.gallery.classifying import classifier
 from seedbed.gallery.convnet import ConvNet
 from seedbed.gallery.splitting import only, split_rows
 
@@ -73,15 +74,5 @@ def finetune(
         batch_size: rows a step.
         epochs: passes over the training rows.
     """
-    checks.positive(lr=lr)
-    return Experiment(
-        name="finetune",
-        model=functools.partial(_pretrained, _features()) if pretrained else _from_scratch,
-        data=_data,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=functools.partial(torch.optim.Adam, lr=lr),
-        batch_size=batch_size,
-        epochs=epochs,
-        metrics={"accuracy": metrics.accuracy},
-        primary="test/accuracy",
-    )
+    model = functools.partial(_pretrained, _features()) if pretrained else _from_scratch
+    return classifier("finetune", model, _data, torch.optim.Adam, lr=lr, batch_size=batch_size, epochs=epochs)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
-from torch import nn
 
-from seedbed import metrics
 from seedbed.experiments import Data, Experiment, experiment
-from seedbed.gallery import checks, mnist_data
-from seedbed.gallery.convnet import ConvNet
+from seedbed.gallery import mnist_data
+from seedbed.gallery.classifying import classifier
+from seedbed.gallery.convnet import maker
 from seedbed.gallery.splitting import split_rows
 
 HELD_OUT = {"val": 500, "test": 1000}
@@ -39,19 +36,5 @@ def mnist(
         hidden: size of the hidden layer.
         dropout: share of its inputs that are dropped in training.
     """
-    checks.positive(lr=lr)
-    checks.at_least_one(hidden=hidden)
-    checks.share(dropout=dropout)
-    return Experiment(
-        name="mnist",
-        model=functools.partial(
-            ConvNet, mnist_data.SIDE, checks.two("channels", channels), hidden, mnist_data.CLASSES, dropout
-        ),
-        data=_data,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=functools.partial(torch.optim.Adam, lr=lr),
-        batch_size=batch_size,
-        epochs=epochs,
-        metrics={"accuracy": metrics.accuracy},
-        primary="test/accuracy",
-    )
+    model = maker(mnist_data.SIDE, channels, hidden, mnist_data.CLASSES, dropout)
+    return classifier("mnist", model, _data, torch.optim.Adam, lr=lr, batch_size=batch_size, epochs=epochs)

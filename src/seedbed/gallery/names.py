@@ -7,10 +7,10 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from seedbed import metrics
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment, experiment
 from seedbed.gallery import checks, names_data
+from seedbed.gallery.classifying import classifier
 from seedbed.gallery.splitting import split_rows
 
 HELD_OUT = {"val": 700, "test": 1000}
@@ -62,20 +62,9 @@ def names(
         layers: of the encoder.
         dropout: share that is dropped in training.
     """
-    checks.positive(lr=lr)
     checks.at_least_one(width=width, heads=heads, layers=layers)
     checks.share(dropout=dropout)
     if width % heads:
         raise InputError(f"width must be a multiple of heads, got {width} and {heads}")
-    letters = names_data.read()[2]
-    return Experiment(
-        name="names",
-        model=functools.partial(Encoder, letters, width, heads, layers, dropout),
-        data=_data,
-        loss=nn.CrossEntropyLoss(),
-        optimizer=functools.partial(torch.optim.AdamW, lr=lr),
-        batch_size=batch_size,
-        epochs=epochs,
-        metrics={"accuracy": metrics.accuracy},
-        primary="test/accuracy",
-    )
+    model = functools.partial(Encoder, names_data.read()[2], width, heads, layers, dropout)
+    return classifier("names", model, _data, torch.optim.AdamW, lr=lr, batch_size=batch_size, epochs=epochs)

@@ -7,7 +7,6 @@ Every choice of the demonstration that Seedbed began with is a parameter. The da
 from __future__ import annotations
 
 import functools
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from torch.utils.data import TensorDataset
 from seedbed import metrics
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment, experiment
+from seedbed.gallery import checks
 from seedbed.gallery.rows import read_rows
 
 INPUTS, CLASSES = 6, 3
@@ -73,8 +73,7 @@ def people(
         init: ``xavier`` (uniform weights, biases of zero) or ``default`` (as torch makes a linear layer).
         hidden: sizes of the hidden layers.
     """
-    if not (math.isfinite(lr) and lr > 0):
-        raise InputError(f"lr must be a finite number above 0, got {lr}")
+    checks.positive(lr=lr)
     if any(size < 1 for size in hidden):
         raise InputError(f"hidden sizes must be at least 1, got {', '.join(map(str, hidden))}")
     optimizers: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}

@@ -12,8 +12,8 @@ from seedbed.engines.lanes.elementwise import broadcast
 from seedbed.engines.lanes.ir import Affine, Expr, Type
 from seedbed.engines.lanes.lower import Accumulation, Lowering, Place, Storage, Tensor
 from seedbed.engines.lanes.registry import arguments, operation
-from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.lanes.views import fresh
+from seedbed.engines.unsupported import Unsupported
 
 LONGEST_CHAIN = 64  # classes to choose among by comparing with each, rather than by an address computed from the value
 

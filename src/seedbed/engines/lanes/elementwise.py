@@ -13,7 +13,7 @@ from seedbed.engines.lanes.algebra import apply, cast, number, where
 from seedbed.engines.lanes.ir import Affine, Expr, Type
 from seedbed.engines.lanes.lower import Lowering, Place, Tensor, stored
 from seedbed.engines.lanes.registry import Lowerer, arguments, kind_of, operation, options
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 
 def broadcast(tensor: Tensor, shape: Sequence[int]) -> Tensor:

@@ -27,10 +27,10 @@ from seedbed.engines.lanes.kernel import Kernel, Plan, fill_tables, make_kernel,
 from seedbed.engines.lanes.layout import Machine
 from seedbed.engines.lanes.mersenne import GeneratorState
 from seedbed.engines.lanes.room import NoRoom, Room
-from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.protocol import Trainer
 from seedbed.engines.results import failed, finished, is_finite
 from seedbed.engines.starting import Start, begin
+from seedbed.engines.unsupported import Unsupported
 from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult

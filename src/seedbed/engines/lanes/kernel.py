@@ -22,8 +22,8 @@ from seedbed.engines.lanes.native import Native
 from seedbed.engines.lanes.rows import RowEmitter, Table, make_table
 from seedbed.engines.lanes.schedules import Schedule, schedule
 from seedbed.engines.lanes.step import Clip, State, Step, make_state, training_step
-from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.steps import batch_sizes, capture_steps
+from seedbed.engines.unsupported import Unsupported
 from seedbed.experiments import Experiment
 
 I32, I64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()

@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import fx
 
+from seedbed.capture.graph import ancestors
 from seedbed.engines.lanes import algebra
 from seedbed.engines.lanes.ir import (
     EXPENSIVE,
@@ -35,7 +36,7 @@ from seedbed.engines.lanes.ir import (
     loads,
     substitute,
 )
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 CHEAP = 2  # what costs no more is computed again for each use, rather than stored and loaded
 Place = tuple[Affine, ...]
@@ -268,7 +269,7 @@ class Lowering:
     def lower(self, graph: fx.Graph, wanted: Iterable[fx.Node]) -> list[Tensor]:
         """The wanted values, with all that they need written to the program."""
         wanted = list(wanted)
-        self._needed, self._wanted = _ancestors(wanted), set(wanted)
+        self._needed, self._wanted = ancestors(wanted), set(wanted)
         for node in graph.nodes:
             if node in self._needed and node not in self._values:
                 if node.op != "call_function":
@@ -350,17 +351,6 @@ class Lowering:
             if hasattr(value, "numel"):
                 sizes.append(int(value.numel()))
         return max(sizes)
-
-
-def _ancestors(wanted: Iterable[fx.Node]) -> set[fx.Node]:
-    found: set[fx.Node] = set()
-    stack = list(wanted)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack.extend(node.all_input_nodes)
-    return found
 
 
 def operation_name(target: Any) -> str:

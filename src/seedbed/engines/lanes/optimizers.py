@@ -33,7 +33,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch.optim import Optimizer
 
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 Numbers = Mapping[str, NDArray[np.float64]]  # name of a hyperparameter to its value before each step, [steps]
 

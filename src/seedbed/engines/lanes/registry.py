@@ -9,7 +9,7 @@ import torch
 from torch import fx
 
 from seedbed.engines.lanes.ir import Type
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 if TYPE_CHECKING:
     from seedbed.engines.lanes.lower import Lowering

@@ -22,7 +22,7 @@ from torch.optim import optimizer as torch_optimizer
 from seedbed import generators
 from seedbed.building import make_model, make_optimizer, make_scheduler
 from seedbed.engines.lanes.optimizers import RULES, Numbers, Rule
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 from seedbed.experiments import Experiment
 
 OPTIONS = ("nesterov", "amsgrad", "centered", "maximize", "decoupled_weight_decay", "foreach", "fused")

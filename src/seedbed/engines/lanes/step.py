@@ -16,7 +16,7 @@ from seedbed.engines.lanes.ir import Affine, Buffer, Expr, Program, Role, Type, 
 from seedbed.engines.lanes.lower import Accumulation, Builder, Lowering, Pending, Tensor, stored
 from seedbed.engines.lanes.operations import kind_of
 from seedbed.engines.lanes.schedules import Schedule
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 
 @dataclass(frozen=True)

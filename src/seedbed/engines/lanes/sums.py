@@ -13,8 +13,8 @@ from seedbed.engines.lanes.elementwise import elementwise
 from seedbed.engines.lanes.ir import Affine, Const, Expr, Type
 from seedbed.engines.lanes.lower import Accumulation, Lowering, Place, Tensor
 from seedbed.engines.lanes.registry import arguments, operation, options
-from seedbed.engines.lanes.unsupported import Unsupported
 from seedbed.engines.lanes.views import with_ones
+from seedbed.engines.unsupported import Unsupported
 
 
 def _dims(rank: int, given: Any) -> list[int]:

@@ -12,7 +12,7 @@ from seedbed.engines.lanes.elementwise import broadcast
 from seedbed.engines.lanes.ir import Affine, Expr
 from seedbed.engines.lanes.lower import Lowering, Place, Tensor, contiguous, stored
 from seedbed.engines.lanes.registry import Lowerer, arguments, kind_of, operation, options
-from seedbed.engines.lanes.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 
 def _view(names: Sequence[str]) -> Callable[[Lowerer], Lowerer]:

@@ -41,7 +41,7 @@ class Block:
         self._device = rows[0].device
         padded = [starts[min(slot, len(starts) - 1)] for slot in range(count)]
         self._models = [start.model for start in starts]
-        self._optimizer = self._made_optimizer([start.model for start in starts])
+        self._optimizer = self._made_optimizer()
         self._parameters = _stacked([dict(start.model.named_parameters()) for start in padded], self._device)
         self._buffers = _stacked([dict(start.model.named_buffers()) for start in padded], self._device)
         optimizing.restack(self._optimizer, self._models[0], self._parameters)
@@ -81,7 +81,8 @@ class Block:
         """The buffers of a run that held infinities at its start or after its first step."""
         return self._infinite[slot]
 
-    def _made_optimizer(self, models: Sequence[nn.Module]) -> Optimizer:
+    def _made_optimizer(self) -> Optimizer:
+        models = self._models
         made = [make_optimizer(self._experiment, model) for model in models]
         first = optimizing.hyperparameters(made[0]), optimizing.names_of(made[0], models[0])
         for model, optimizer in zip(models[1:], made[1:], strict=True):

@@ -22,9 +22,9 @@ from seedbed.engines.stacked import optimizing, sizing
 from seedbed.engines.stacked.block import Block, wanted
 from seedbed.engines.stacked.program import InputKey, Program, build
 from seedbed.engines.stacked.rows import in_memory, whole_rows
-from seedbed.engines.stacked.unsupported import Unsupported
 from seedbed.engines.starting import Start, begin
 from seedbed.engines.steps import capture_steps
+from seedbed.engines.unsupported import Unsupported
 from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult

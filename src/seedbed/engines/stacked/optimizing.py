@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seedbed.engines.stacked.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 
 ELEMENTWISE = (
     torch.optim.ASGD,

@@ -23,6 +23,7 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seedbed.capture import CapturedGraph, Draw, InputKind, OutputKind, Refusal
+from seedbed.capture.graph import ancestors
 from seedbed.engines.stacked import slots
 from seedbed.engines.stacked.rules import CONVOLUTIONS, OF_ONE, PRODUCTS, RULES, Form, elementwise
 
@@ -159,7 +160,7 @@ class _Builder:
         returned: Any = graph.output_node().args[0]
         results = {output.key: node for output, node in zip(self._graph.outputs, returned, strict=True)}
         ends: list[fx.Node] = [results[key] for key in self._wanted]
-        needed = _needed(ends)
+        needed = ancestors(ends)
         placeholders = iter(self._graph.inputs)
         for node in graph.nodes:
             if node.op == "placeholder":
@@ -424,14 +425,3 @@ def _is_tensor(node: fx.Node) -> bool:
 
 def _largest(value: Tensor) -> float:
     return float(value.double().abs().nan_to_num(0, 0, 0).max()) if value.numel() else 0.0
-
-
-def _needed(ends: Sequence[fx.Node]) -> set[fx.Node]:
-    found: set[fx.Node] = set()
-    waiting = list(ends)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(node.all_input_nodes)
-    return found

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, TensorDataset, default_collate
 from seedbed import generators, memory
 from seedbed.copying import fresh_copy
 from seedbed.engines.batches import split_item, whole_tensors
-from seedbed.engines.stacked.unsupported import Unsupported
+from seedbed.engines.unsupported import Unsupported
 from seedbed.experiments import Data
 
 MEMORY_SHARE = 0.25  # of what is free, that the items of a data set may take

@@ -127,17 +127,7 @@ def _batched(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
 
 
 @rule(aten.convolution.default)
-def _convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-) -> Form | None:
+def _convolution(x: Tensor, weight: Tensor, *_: Any) -> Form | None:
     if x.dim() != weight.dim():
         return None
     count = x.shape[0]
@@ -152,19 +142,7 @@ def _convolution(
 
 
 @rule(aten.convolution_backward.default)
-def _convolution_backward(
-    grad: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias_sizes: Sequence[int] | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-    mask: Sequence[bool],
-) -> Form | None:
+def _convolution_backward(grad: Tensor, x: Tensor, weight: Tensor, *_: Any) -> Form | None:
     if x.dim() != weight.dim():
         return None
     count = x.shape[0]

@@ -1,4 +1,4 @@
-"""What the lanes engine cannot run."""
+"""What a fast engine cannot run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seedbed.errors import SeedbedError
 
 
 class Unsupported(SeedbedError):  # noqa: N818 - it tells of a limit, not of a mistake
-    """The experiment has something that lanes cannot compute; the message names it.
+    """The experiment has something that an engine cannot compute; the message names it.
 
     Attributes:
         node: the operation of the captured graph, where it is one.
