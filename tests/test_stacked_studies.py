@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import seedbed as sb
+from seedbed import cli
 from seedbed.engines.stacked import sizing
 from seedbed.engines.stacked.engine import StackedTrainer
 from seedbed.records import RunResult
@@ -103,3 +104,27 @@ def test_verification_is_of_the_number_stacked(store: Path) -> None:
     run(range(5), store, stack=3, verify=True, watcher=told)
     assert any("verifying" in line for line in told.lines)
     assert not any("warning" in line for line in told.lines)
+
+
+def test_shards_are_proposed_the_same_number_and_are_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Shards of five runs and of four, in one process and in two."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "import dataclasses\n"
+        "from tests.trainings import TRAININGS\n"
+        "def small():\n"
+        "    return dataclasses.replace(TRAININGS['dropout'], epochs=1).experiment()\n"
+    )
+    for number, workers in ((1, 1), (2, 2), (3, 1)):
+        line = f"run own.py:small -n 14 --shard {number}/3 --engine stacked --no-verify -q --workers {workers}"
+        monkeypatch.setattr("sys.argv", ["seedbed", *line.split()])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code, capsys.readouterr()
+    found = sb.merge([tmp_path / f"seedbed.shard-{number}-of-3.db" for number in (1, 2, 3)], tmp_path / "all.db")
+    assert found
+    study = sb.load("trained", tmp_path / "all.db")
+    assert (len(study), study.identity.engine_settings) == (14, {"stack": 5})
+    assert not any(run.mixed for run in study.runs)

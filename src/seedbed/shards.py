@@ -47,6 +47,10 @@ class Shard:
         """Its part of them, every ``count``-th: parts differ in length by one at most, and together are all."""
         return tuple(runs[self.number - 1 :: self.count])
 
+    def largest(self, runs: int) -> int:
+        """How many of so many runs the largest part has."""
+        return -(-runs // self.count)
+
     def store(self, location: str | os.PathLike[str]) -> str:
         """The file of its own beside that of the whole: ``seedbed.shard-03-of-20.db`` for ``seedbed.db``.
 

@@ -14,7 +14,8 @@ option = click.option("--shard", metavar="I/N", help="Only part I of N, into a f
 
 
 def take(text: str | None, assignments: tuple[Assignment, ...], options: dict[str, Any]) -> tuple[Assignment, ...]:
-    """The assignments of the shard that is asked for, whose store takes the place of the one in the options.
+    """The assignments of the shard that is asked for, whose store takes the place of the one in the options, and the
+    size of the largest shard its place among them.
 
     There is none where there are more shards than runs, which is told.
     """
@@ -24,6 +25,7 @@ def take(text: str | None, assignments: tuple[Assignment, ...], options: dict[st
 
     shard = Shard.parse(text)
     options["store"] = shard.store(options["store"])
+    options["largest_part"] = shard.largest(len(assignments))
     mine = shard.of(assignments)
     if not mine:
         runs = f"{len(assignments)} run" + "s" * (len(assignments) != 1)

@@ -79,6 +79,7 @@ def run(
     cpus_per_task: int | None = None,
     gpus_per_task: int | None = None,
     slurm: Slurm | None = None,
+    largest_part: int | None = None,
     watcher: Watcher | None = None,
 ) -> Study:
     """Run an experiment, trial or program under many seeds and return the study of these runs, in their order.
@@ -112,6 +113,8 @@ def run(
         cpus_per_task: cores that are set aside there for each block of runs; where not given ``threads``.
         gpus_per_task: the same of GPUs; none where not given.
         slurm: what is asked for each job of Slurm: ``sb.Slurm(partition="cpu", time="2:00:00", memory="4G", jobs=10)``.
+        largest_part: where parts of a study are computed apart, to be merged: how many runs the largest of them has.
+            Settings that are proposed are then the same in each of them.
         watcher: told how it goes.
 
     Raises:
@@ -139,6 +142,7 @@ def run(
         cpus_per_task=cpus_per_task,
         gpus_per_task=gpus_per_task,
         slurm=slurm,
+        largest_part=largest_part,
     )
     check_watcher(watcher)
     watcher = watcher or Silent()

@@ -54,9 +54,8 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         optimizer = make_optimizer(experiment, model)
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
-    choice = engines.choose(
-        engine, experiment, first, threads=threads, settings=settings, runs=len(assignments), workers=options.at_once
-    )
+    runs, workers = options.portion(len(assignments))
+    choice = engines.choose(engine, experiment, first, threads=threads, settings=settings, runs=runs, workers=workers)
     chosen = choice.engine
     if options.on is not None or (options.workers != 0 and not chosen.in_threads):
         check_sendable(experiment.name, experiment)

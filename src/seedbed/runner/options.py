@@ -60,6 +60,7 @@ class Options:
     cpus_per_task: int | None = None
     gpus_per_task: int | None = None
     slurm: places.Slurm | None = None
+    largest_part: int | None = None
 
     def __post_init__(self) -> None:
         store: Any = self.store
@@ -68,9 +69,9 @@ class Options:
         name: Any = self.name
         if name is not None and (not isinstance(name, str) or not name.strip() or not name.isprintable()):
             raise InputError(f"a study's name must be printable and not empty, got {name!r}")
-        for what, least in (("workers", 0), ("threads", 1), ("stack", 1), ("retries", 0)):
+        for what, least in (("workers", 0), ("threads", 1), ("stack", 1), ("largest_part", 1), ("retries", 0)):
             value = getattr(self, what)
-            if value is None and what in ("workers", "stack"):
+            if value is None and what in ("workers", "stack", "largest_part"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
@@ -94,12 +95,14 @@ class Options:
             slurm=self.slurm,
         )
 
-    @property
-    def at_once(self) -> int:
-        """How many processes compute at the same time, as far as that is known here."""
+    def portion(self, runs: int) -> tuple[int, int]:
+        """How many runs a study begins with, and in how many processes, as far as settings are proposed from that: the
+        same in all parts of a study that are computed apart."""
+        if self.largest_part is not None:
+            return self.largest_part, 1
         if self.workers is not None or self.on is not None:
-            return max(1, self.workers or 1)
-        return max(1, cores.available() // self.threads)
+            return runs, max(1, self.workers or 1)
+        return runs, max(1, cores.available() // self.threads)
 
     @property
     def recording(self) -> Recording:
