@@ -13,6 +13,7 @@ from seedbed import environment
 from seedbed.executors import ProcessExecutor
 from seedbed.records import Recording
 from seedbed.seeds import Assignment
+from seedbed.torch_settings import apply_torch_settings, torch_settings
 from tests.test_executor_conformance import task
 from tests.trainings import Training, plain_net
 
@@ -32,10 +33,10 @@ CHANGES: dict[str, Callable[[], object]] = {
 
 @pytest.fixture(autouse=True)
 def _put_back() -> Iterator[None]:
-    before = environment.torch_settings()
+    before = torch_settings()
     yield
-    environment.apply_torch_settings(before)
-    assert environment.torch_settings() == before
+    apply_torch_settings(before)
+    assert torch_settings() == before
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -48,7 +49,7 @@ def test_a_setting_that_changes_bits_is_another_environment(name: str) -> None:
 
 
 def test_settings_are_json_values() -> None:
-    settings = environment.torch_settings()
+    settings = torch_settings()
     assert json.loads(json.dumps(settings)) == settings
 
 
@@ -58,7 +59,7 @@ class TellsSettings(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.inner = plain_net()
-        told = json.dumps(environment.torch_settings(), sort_keys=True)
+        told = json.dumps(torch_settings(), sort_keys=True)
         self.register_buffer("told", torch.tensor(list(told.encode())))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -75,4 +76,4 @@ def test_workers_are_set_as_this_process_is() -> None:
     items = ProcessExecutor(1).run(what, iter([[Assignment.plain(0)]]))
     ((result,),) = [item for item in items if isinstance(item, list)]
     told = json.loads(bytes(load(result.weights)["told"].tolist()))
-    assert told == environment.torch_settings()
+    assert told == torch_settings()

@@ -355,7 +355,7 @@ def test_another_environment_needs_consent_and_is_marked(store: Path, monkeypatc
     run(store, range(2))
     here = environment.capture()
     elsewhere = replace(here, identity={**here.identity, "torch": "1.0"})
-    monkeypatch.setattr(environment, "capture", lambda engine: elsewhere)
+    monkeypatch.setattr(environment, "capture", lambda *how: elsewhere)
     with pytest.raises(sb.IdentityError, match=r"torch: .* stored, 1\.0 now"):
         run(store, range(3))
     study = run(store, range(3), mixed=True, watcher=(told := Told()))

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, TensorDataset
 import seedbed as sb
 from seedbed import engines
 from seedbed.building import fast_path_off
+from seedbed.devices import CPU
 from seedbed.engines.stacked import engine as engine_module
 from seedbed.engines.stacked import rules, slots
 from seedbed.engines.stacked.block import Block
@@ -478,12 +479,26 @@ def test_the_number_of_stacked_runs_suits_memory_and_the_study(monkeypatch: pyte
     experiment = TRAININGS["dropout"].experiment()
     with fast_path_off():
         graphs = list(capture_steps(experiment, experiment.data.train.tensors, whole=True).values())
-    cpu = torch.device("cpu")
-    assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == sizing.MOST["cpu"]
-    assert sizing.proposed(graphs, cpu, runs=20, workers=2) == 10  # two blocks, both full
-    assert sizing.proposed(graphs, cpu, runs=1, workers=2) == sizing.LEAST
+    proposed = functools.partial(sizing.proposed, graphs, CPU, 0)
+    assert proposed(runs=1000, workers=2) == sizing.MOST["cpu"]
+    assert proposed(runs=20, workers=2) == 10  # two blocks, both full
+    assert proposed(runs=1, workers=2) == sizing.LEAST
     needed = max(map(sizing.bytes_of_run, graphs))
     monkeypatch.setattr(memory, "available", lambda: int(2 * 3.5 * needed / sizing.MEMORY_SHARE))
-    assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == 3
+    assert proposed(runs=1000, workers=2) == 3
     monkeypatch.setattr(memory, "available", lambda: 1)
-    assert sizing.proposed(graphs, cpu, runs=1000, workers=2) == 1
+    assert proposed(runs=1000, workers=2) == 1
+
+
+def test_a_gpu_holds_more_runs_and_the_rows_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seedbed.devices import Cuda
+    from seedbed.engines.stacked import sizing
+
+    experiment = TRAININGS["dropout"].experiment()
+    with fast_path_off():
+        graphs = list(capture_steps(experiment, experiment.data.train.tensors, whole=True).values())
+    needed, free = max(map(sizing.bytes_of_run, graphs)), 1 << 40
+    monkeypatch.setattr(Cuda, "free_memory", lambda self: free)
+    assert sizing.proposed(graphs, Cuda(), 0, runs=1000, workers=1) == 250  # four blocks, all full
+    free = int(10.5 * needed / sizing.MEMORY_SHARE) + 1000
+    assert sizing.proposed(graphs, Cuda(), 1000, runs=1000, workers=1) == 10

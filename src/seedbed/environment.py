@@ -7,10 +7,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from seedbed.devices import CPU, Device
+from seedbed.torch_settings import torch_settings
 
 LIBRARY_VARIABLES = (
     "MKL_CBWR",
@@ -50,8 +53,16 @@ class Environment:
         ]
 
 
-def capture(engine: Mapping[str, Any] | None = None) -> Environment:
-    """The environment of this process; ``engine`` adds what else an engine's bits depend on. Imports torch, numpy."""
+def capture(
+    engine: Mapping[str, Any] | None = None, device: Device = CPU, settings: Mapping[str, Any] | None = None
+) -> Environment:
+    """The environment of this process. Imports torch and numpy.
+
+    Args:
+        engine: what else an engine's bits depend on.
+        device: that computes.
+        settings: of torch, under which it does; those of this process where not given.
+    """
     import numpy
     import psutil
     import torch
@@ -67,7 +78,8 @@ def capture(engine: Mapping[str, Any] | None = None) -> Environment:
             "architecture": platform.machine(),
             "processor": _processor(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            **torch_settings(),
+            **(torch_settings(device) if settings is None else settings),
+            **device.identity(),
             # Libraries read these at their start and choose other kernels by them.
             **{name: os.environ[name] for name in LIBRARY_VARIABLES if name in os.environ},
         },
@@ -120,86 +132,6 @@ def of_imported(source: str | None) -> Environment:
         identity={"imported_from": "Python" if source is None else source},
         details={"seedbed": seedbed.__version__, "python": platform.python_version()},
     )
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """One setting of torch in this process: how it is read, as a JSON value, and how it is set."""
-
-    read: Callable[[], Any]
-    set: Callable[[Any], object]
-
-
-def _settings() -> dict[str, _Setting]:
-    """Every setting of torch that can change bits on a CPU, by name; those that this torch has."""
-    import torch
-
-    backends, cuda = torch.backends, torch.backends.cuda
-    settings = {
-        "default_dtype": _Setting(
-            lambda: _name(torch.get_default_dtype()), lambda name: torch.set_default_dtype(getattr(torch, name))
-        ),
-        "deterministic_algorithms": _Setting(
-            lambda: ("off", "warn", "error")[torch.get_deterministic_debug_mode()],
-            lambda mode: torch.set_deterministic_debug_mode("default" if mode == "off" else mode),
-        ),
-        "fill_uninitialized_memory": _of_attribute(torch.utils.deterministic, "fill_uninitialized_memory"),
-        "flush_denormal": _Setting(_flushes_denormal, torch.set_flush_denormal),
-        "float32_matmul_precision": _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-        "autocast": _Setting(
-            lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)
-        ),
-        "autocast_dtype": _Setting(
-            lambda: _name(torch.get_autocast_dtype("cpu")),
-            lambda name: torch.set_autocast_dtype("cpu", getattr(torch, name)),
-        ),
-        "onednn": _of_attribute(backends.mkldnn, "enabled"),
-        "onednn_deterministic": _of_attribute(backends.mkldnn, "deterministic"),
-        "onednn_allow_tf32": _of_attribute(backends.mkldnn, "allow_tf32"),
-        "opt_einsum": _of_attribute(backends.opt_einsum, "enabled"),
-        "opt_einsum_strategy": _of_attribute(backends.opt_einsum, "strategy"),
-        "quantized_engine": _of_attribute(backends.quantized, "engine"),
-        # Which of these attention takes on a CPU too: flash, or the plain mathematics.
-        "attention_flash": _Setting(cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
-        "attention_memory_efficient": _Setting(cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
-        "attention_math": _Setting(cuda.math_sdp_enabled, cuda.enable_math_sdp),
-    }
-    # What an older torch has not.
-    if hasattr(cuda, "cudnn_sdp_enabled"):
-        settings["attention_cudnn"] = _Setting(cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp)
-    if hasattr(torch._C, "_get_nnpack_enabled"):
-        settings["nnpack"] = _Setting(torch._C._get_nnpack_enabled, backends.nnpack.set_flags)
-    for part in ("matmul", "conv", "rnn"):
-        if hasattr(getattr(backends.mkldnn, part, None), "fp32_precision"):
-            settings[f"onednn_{part}_precision"] = _of_attribute(getattr(backends.mkldnn, part), "fp32_precision")
-    return settings
-
-
-def _of_attribute(holder: Any, attribute: str) -> _Setting:
-    return _Setting(lambda: getattr(holder, attribute, None), lambda value: setattr(holder, attribute, value))
-
-
-def _name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _flushes_denormal() -> bool:
-    """Whether arithmetic in this thread gives 0 where the result is too small for a normal number."""
-    import torch
-
-    return float(torch.tensor(2.0**-126, dtype=torch.float32) * 0.5) == 0.0
-
-
-def torch_settings() -> dict[str, Any]:
-    """Settings of torch in this process that change bits, in a form that ``apply_torch_settings`` takes."""
-    return {name: setting.read() for name, setting in _settings().items()}
-
-
-def apply_torch_settings(wanted: Mapping[str, Any]) -> None:
-    """Make this process's torch as the one that ``torch_settings`` was asked in."""
-    for name, setting in _settings().items():
-        if setting.read() != wanted[name]:
-            setting.set(wanted[name])
 
 
 def _processor() -> str:

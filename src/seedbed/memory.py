@@ -19,6 +19,13 @@ def available(system: Path = Path("/")) -> int:
     return max(0, min(free))
 
 
+def has_run_out(error: BaseException) -> bool:
+    """Whether an error says that there is no memory: torch's allocator for the processor says so in words alone."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def _groups(system: Path) -> list[Path]:
     """Folders of the control groups (version 2) that the process is in, the innermost first."""
     root = system / "sys/fs/cgroup"

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from seedbed import engines, environment, generators
 from seedbed.agreement import Gap, Verification
 from seedbed.building import fast_path_off, make_data
+from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
 from seedbed.engines.task import TrainingTask
@@ -35,6 +36,7 @@ from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.store import load, recall, remember
 from seedbed.study import Study
+from seedbed.torch_settings import applied, torch_settings
 
 STEPS_VERIFIED = 4  # runs whose first step is compared
 # A step of one engine may be so many times as far from the float64 step as the reference engine's own is. Sums taken in
@@ -57,20 +59,27 @@ def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VER
 
 
 def ensure(
-    experiment: Experiment, study: Study, store: str | os.PathLike[str], said: Callable[[str], None]
+    experiment: Experiment,
+    study: Study,
+    store: str | os.PathLike[str],
+    said: Callable[[str], None],
+    device: Device = CPU,
+    settings: Mapping[str, Any] | None = None,
 ) -> Verification | None:
     """What is known of how far a study's runs lie from the reference engine's; found out where it is not known yet.
 
     Args:
         said: told before it begins, since it takes as long as a run by the reference engine or two.
+        device, settings: that compute, and torch's settings there; those of this process where not given.
 
     Returns:
         None for the reference engine itself, and where no run of the study has ended well.
     """
     if study.identity.engine == "reference":
         return None
-    engine = engines.make(study.identity.engine, study.identity.engine_settings)
-    here = environment.capture(engine.environment).hash
+    settings = torch_settings(device) if settings is None else settings
+    engine = engines.make(study.identity.engine, study.identity.engine_settings, device)
+    here = environment.capture(engine.environment, device, settings).hash
     known = recall(study.name, here, store)
     if known is not None:
         return known
@@ -82,7 +91,9 @@ def ensure(
         said(f"{study.name} is not verified, since that is done in worker processes: {reason}")
         return None
     said(f"verifying {study.name}: a run is trained by the reference engine too, twice (--no-verify leaves it out)")
-    found = verify(experiment, engine, chosen(study.name, ended), study.identity.primary, study.identity.threads)
+    picked, threads = chosen(study.name, ended), study.identity.threads
+    with applied(settings, device):
+        found = verify(experiment, engine, picked, study.identity.primary, threads, device)
     remember(study.name, here, found, store)
     return found
 
@@ -93,20 +104,24 @@ def verify(
     assignments: Sequence[Assignment],
     primary: str,
     threads: int = 1,
+    device: Device = CPU,
 ) -> Verification:
-    """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole."""
+    """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole.
+
+    Both compute on the same device, as torch is set in this process.
+    """
     trainer = engine.trainer(experiment, Recording(weights=True))
     after = trainer.weights_after_one_step(assignments)
     steps, step_reference, scale = [], 0.0, 0.0
     for assignment, found in zip(assignments, after, strict=True):
-        reference = _one_step(experiment, assignment, torch.float32)
-        exact = _one_step(experiment, assignment, torch.float64)
+        reference = _one_step(experiment, assignment, torch.float32, device)
+        exact = _one_step(experiment, assignment, torch.float64, device)
         truth = exact if exact is not None else reference
         assert reference is not None
         assert truth is not None
         steps.append(_difference(found, truth))
         shaken = replace(experiment, model=Shaken(experiment.model))
-        others = [_one_step(shaken, assignment, torch.float32) for _ in range(SHAKEN)]
+        others = [_one_step(shaken, assignment, torch.float32, device) for _ in range(SHAKEN)]
         for each in (reference, *others):
             assert each is not None
             step_reference = max(step_reference, _difference(each, truth))
@@ -115,7 +130,7 @@ def verify(
     step = sorted(steps)[-2] if len(steps) > 2 else max(steps)
     bound = max(STEP_FACTOR * step_reference, STEP_FLOOR * scale)
     first = assignments[0]
-    plain, nudged = _trained_by_reference(experiment, first, threads)
+    plain, nudged = _trained_by_reference(experiment, first, threads, device)
     (own,) = trainer.train([first])
     final = _gap(own, plain, primary)
     return Verification(
@@ -131,11 +146,13 @@ def verify(
     )
 
 
-def _one_step(experiment: Experiment, assignment: Assignment, dtype: torch.dtype) -> dict[str, Tensor] | None:
+def _one_step(
+    experiment: Experiment, assignment: Assignment, dtype: torch.dtype, device: Device
+) -> dict[str, Tensor] | None:
     """The reference engine's weights and buffers after one step; None where the model has no step in float64."""
     data = make_data(experiment, assignment.split)
     with generators.preserved(), fast_path_off():
-        run = Run(experiment, data, whole_tensors(data.train), assignment)
+        run = Run(experiment, data, moved(whole_tensors(data.train), device.where), assignment, device)
         if dtype is torch.float64:
             try:
                 run.widen()
@@ -150,7 +167,7 @@ def _one_step(experiment: Experiment, assignment: Assignment, dtype: torch.dtype
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     worst = 0.0
     for name, value in one.items():
-        a, b = torch.as_tensor(value).double(), torch.as_tensor(other[name]).double()
+        a, b = (torch.as_tensor(each).cpu().double() for each in (value, other[name]))
         same = (a == b) | (a.isnan() & b.isnan())
         gap = torch.where(same, 0.0, (a - b).abs())
         worst = max(worst, float(gap.nan_to_num(nan=math.inf).max()) if gap.numel() else 0.0)
@@ -198,9 +215,12 @@ class Shaken:
         return made
 
 
-def _trained_by_reference(experiment: Experiment, assignment: Assignment, threads: int) -> tuple[RunResult, RunResult]:
+def _trained_by_reference(
+    experiment: Experiment, assignment: Assignment, threads: int, device: Device
+) -> tuple[RunResult, RunResult]:
     """The run trained by the reference engine as it is, and nudged; side by side in two processes."""
     found: dict[int, RunResult | BaseException] = {}
+    settings = torch_settings(device)
 
     def train(position: int, what: Experiment) -> None:
         from seedbed import fingerprint
@@ -212,6 +232,8 @@ def _trained_by_reference(experiment: Experiment, assignment: Assignment, thread
             Recording(weights=True),
             threads,
             {assignment.split: fingerprint.hash_data(make_data(what, assignment.split))},
+            settings,
+            device.name,
         )
         try:
             with closing(ProcessExecutor(1).run(task, iter([[assignment]]))) as results:  # type: ignore[type-var]

@@ -47,6 +47,8 @@ class Draw:
             with strides of its own gets other numbers in its rows than a contiguous one.
         dtype: of the tensor drawn.
         parameters: (probability of a one,), (from, to), or (mean, standard deviation).
+        fused: whether it is the mask of a dropout, which a GPU draws in the kernel that applies it, otherwise than by
+            ``bernoulli_``.
     """
 
     kind: Literal["bernoulli", "uniform", "normal"]
@@ -54,6 +56,7 @@ class Draw:
     strides: tuple[int, ...]
     dtype: torch.dtype
     parameters: tuple[float, ...]
+    fused: bool = field(default=False, compare=False)
 
     @property
     def probability(self) -> float:
@@ -72,9 +75,17 @@ class Draw:
             expected *= size
         return True
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draw as training does, from ``generator`` or else the global one."""
-        values = torch.empty_strided(self.shape, self.strides, dtype=self.dtype)
+    def sample(self, generator: torch.Generator | None = None, where: torch.device | None = None) -> Tensor:
+        """Draw as training does on a device, from ``generator`` or else the global one there.
+
+        Args:
+            where: the device; the processor where not given.
+        """
+        values = torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=where)
+        if self.fused and values.device.type != "cpu":
+            # The kernel of F.dropout itself, of ones; unlike F.dropout it takes a generator.
+            _, mask = torch._fused_dropout(values.fill_(1), self.probability, generator)
+            return mask.to(self.dtype)
         if self.kind == "bernoulli":
             return values.bernoulli_(*self.parameters, generator=generator)
         if self.kind == "uniform":

@@ -6,6 +6,7 @@ import bisect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -138,6 +139,32 @@ def _numpy_words() -> tuple[Any, ...]:
     return (state[0], state[1].tobytes(), *state[2:])
 
 
+class _Dropouts:
+    """Finds the draws that are masks of dropout, by the operations around them: a new tensor like the input, ones and
+    zeros drawn into it, divided by their share, and the input multiplied by it."""
+
+    def __init__(self) -> None:
+        self._made: Any = None
+        self._drawn: tuple[Tensor, int] | None = None  # with the number of the draw
+        self._divided = False
+
+    def follow(self, func: Any, args: Any, result: Any, draws: int) -> int | None:
+        """Take note of an operation that was computed, after so many draws.
+
+        Returns:
+            The number of the draw that it shows to be of a dropout.
+        """
+        if func is aten.empty_like.default:
+            self._made = result
+        elif func is aten.bernoulli_.float and args[0] is self._made:
+            self._drawn, self._divided = (args[0], draws - 1), False
+        elif self._drawn is not None and func in (aten.div_.Scalar, aten.div_.Tensor) and args[0] is self._drawn[0]:
+            self._divided = True
+        elif self._drawn is not None and self._divided and func is aten.mul.Tensor and args[1] is self._drawn[0]:
+            return self._drawn[1]
+        return None
+
+
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lets a step draw its random numbers, and keeps what was drawn."""
 
@@ -147,9 +174,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.draws: list[Draw] = []
         self.values: list[Tensor] = []
         self.drawn_by: list[str] = []
+        self._dropouts = _Dropouts()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        result = self._computed(func, args, kwargs or {})
+        number = self._dropouts.follow(func, args, result, len(self.draws))
+        if number is not None:
+            self.draws[number] = replace(self.draws[number], fused=True)
+        return result
+
+    def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:
         kind = _kind(func, args, kwargs, self._origins)
         if kind is not None:
             result = func(*args, **kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, places, program, sharding, until
+from seedbed.cli import DONE, NO, devices, places, program, sharding, until
 from seedbed.errors import InputError
 
 
@@ -48,6 +48,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @places.options
 @click.option("--stack", type=int, metavar="RUNS", help="How many runs the stacked engine trains as one; fixed at the "
               "study's first run. Proposed from memory where not given.")  # fmt: skip
+@devices.options
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")
@@ -87,7 +88,7 @@ def run(
     """
     from seedbed.seeds import Assignment
 
-    options |= places.take(options)
+    options |= places.take(options) | devices.take(options)
     metrics = options.pop("metric")
     own = program.take(options).program(metrics)
     options["metric"] = None if own is not None else _one(metrics)
@@ -151,7 +152,7 @@ def run(
         errors.print(f"ALL RUNS GAVE THE SAME RESULT: {same}", highlight=False, markup=False, soft_wrap=True)
     if not no_verify:
         with redirect_stdout(sys.stderr):
-            found = runner.check(experiment, study, options["store"], watcher)
+            found = runner.check(experiment, study, options["store"], watcher, **devices.of(options))
         if found is not None and not quiet:
             errors.print(found.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     if own is not None and own.force_seed and not quiet:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seedbed.cli import CANNOT_TELL, DONE, program
+from seedbed.cli import CANNOT_TELL, DONE, devices, program
 from seedbed.errors import InputError
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def run(
     if verify:
         for experiment, study in zip(experiments, studies, strict=True):
             with redirect_stdout(sys.stderr):
-                verified = runner.check(experiment, study, options["store"], watcher)
+                verified = runner.check(experiment, study, options["store"], watcher, **devices.of(options))
             if verified is not None and not shown.quiet:
                 errors.print(
                     verified.line, style="dim", highlight=False, markup=False, soft_wrap=not errors.is_terminal

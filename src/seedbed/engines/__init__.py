@@ -10,30 +10,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seedbed.devices import CPU, Device
 from seedbed.engines.protocol import Engine, Trainer
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment
 
 
-def _lanes(settings: Mapping[str, Any]) -> Engine:
+def _lanes(settings: Mapping[str, Any], device: Device) -> Engine:
     from seedbed.engines.lanes import LanesEngine  # brings a compiler, which the others do without
 
-    return LanesEngine(**settings)
+    return LanesEngine(**settings, device=device)
 
 
-def _reference(settings: Mapping[str, Any]) -> Engine:
+def _reference(settings: Mapping[str, Any], device: Device) -> Engine:
     from seedbed.engines.reference import ReferenceEngine
 
-    return ReferenceEngine(**settings)
+    return ReferenceEngine(**settings, device=device)
 
 
-def _stacked(settings: Mapping[str, Any]) -> Engine:
+def _stacked(settings: Mapping[str, Any], device: Device) -> Engine:
     from seedbed.engines.stacked import StackedEngine
 
-    return StackedEngine(**settings)
+    return StackedEngine(**settings, device=device)
 
 
-ENGINES: Mapping[str, Callable[[Mapping[str, Any]], Engine]] = {
+ENGINES: Mapping[str, Callable[[Mapping[str, Any], Device], Engine]] = {
     "lanes": _lanes,
     "stacked": _stacked,
     "reference": _reference,
@@ -68,11 +69,11 @@ class Choice:
         return f"{reasons}. The {self.engine.name} engine does{f', with {fixed}' if fixed else ''}"
 
 
-def make(name: str, settings: Mapping[str, Any] | None = None) -> Engine:
+def make(name: str, settings: Mapping[str, Any] | None = None, device: Device = CPU) -> Engine:
     """The engine of that name, with its ``settings`` as a study keeps them; where not given, its usual ones."""
     if name not in ENGINES:
         raise InputError(f"engine must be one of auto, {', '.join(ENGINES)}; got {name!r}")
-    return ENGINES[name](settings or {})
+    return ENGINES[name](settings or {}, device)
 
 
 def choose(
@@ -80,12 +81,14 @@ def choose(
     experiment: Experiment,
     data: Data,
     *,
+    device: Device = CPU,
     threads: int = 1,
     settings: Mapping[str, Any] | None = None,
     runs: int = 1,
     workers: int = 1,
 ) -> Choice:
-    """The engine of that name, or for ``auto`` the fastest that can run the experiment with so many threads a run.
+    """The engine of that name, or for ``auto`` the fastest that can run the experiment with so many threads a run, on
+    that device.
 
     Args:
         settings: of the engine; where not given, those that suit a study that begins with so many ``runs``, in so many
@@ -96,7 +99,7 @@ def choose(
     """
     refusals: dict[str, str] = {}
     for each in ENGINES if name == "auto" else (name,):
-        engine = make(each, settings)
+        engine = make(each, settings, device)
         if threads > 1 and engine.in_threads:
             reason: str | None = f"it trains every run on one thread, and {threads} are asked for"
         else:

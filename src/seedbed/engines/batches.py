@@ -29,7 +29,8 @@ class Batches:
     """The training batches of every epoch of one run.
 
     Draws exactly what ``DataLoader(dataset, batch_size, shuffle, drop_last, generator)`` with no workers draws, from
-    the same generators: the loader's base seed, then the order of the rows.
+    the same generators: the loader's base seed, then the order of the rows. Whole tensors may lie on any device, where
+    their batches are then taken.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Batches:
             return
         rows = len(self._tensors[0])
         torch.empty((), dtype=torch.int64).random_(generator=self._generator)  # the loader's base seed, unused
-        order = self._order(rows) if self._shuffle else torch.arange(rows)
+        order = (self._order(rows) if self._shuffle else torch.arange(rows)).to(self._tensors[0].device)
         # Indexing per batch, rather than slicing rows permuted once, keeps every batch at an aligned address: where a
         # tensor starts can change which path a matrix product takes, and so its last bit.
         for chosen in torch.split(order, self._batch_size):

@@ -1,10 +1,11 @@
-"""What a run draws from torch's CPU generators in training, drawn by torch from generators of the run's own."""
+"""What a run draws from torch's generators in training, drawn by torch from generators of the run's own."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from seedbed.devices import CPU, Device
 from seedbed.engines.starting import Start
 
 
@@ -13,11 +14,16 @@ class RunGenerators:
 
     They give what ``DataLoader`` and the training step draw from the global generator (and, where seed roles are
     split, from the loader's own), in the same order.
+
+    Attributes:
+        main: the processor's.
+        drawing: what the steps draw from: the main one, or one of the device that computes.
     """
 
-    def __init__(self, start: Start, *, shuffle: bool) -> None:
+    def __init__(self, start: Start, *, shuffle: bool, device: Device = CPU) -> None:
         self.main = torch.Generator()
         self.main.set_state(start.main)
+        self.drawing = self.main if start.away is None else device.generator(start.away)
         self._loader: torch.Generator | None = None
         if start.loader is not None:
             self._loader = torch.Generator()

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from seedbed import generators
 from seedbed.building import fast_path_off, make_model
 from seedbed.copying import copy_or_reason, fresh_copy
+from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import evaluation_batches, whole_tensors
 from seedbed.errors import InputError
 from seedbed.experiments import Data, Experiment
@@ -31,10 +32,13 @@ class _Set:
 
 
 class Evaluator:
-    """The evaluation sets of an experiment, made ready once and used for every run."""
+    """The evaluation sets of an experiment, made ready once and used for every run.
 
-    def __init__(self, experiment: Experiment, data: Data) -> None:
-        self._experiment, self._data = experiment, data
+    Models compute on their ``device``; metrics and the loss are of what they gave, on the processor.
+    """
+
+    def __init__(self, experiment: Experiment, data: Data, device: Device = CPU) -> None:
+        self._experiment, self._data, self._device = experiment, data, device
         self._sets = {name: _Set(dataset, whole_tensors(dataset)) for name, dataset in data.evaluate.items()}
         metrics = [experiment.metric(name) for name in experiment.metrics]
         self._classifier = next((metric for metric in metrics if metric.classify is not None), None)
@@ -97,7 +101,10 @@ class Evaluator:
         each, outputs, targets = self._sets[name], [], []
         dataset = each.dataset if each.tensors is not None else fresh_copy(each.dataset)
         for inputs, target in evaluation_batches(dataset, each.tensors, self._experiment.evaluation_batch_size):
-            outputs.append(_own(model(*inputs)))  # a model may write every batch into the same tensor
+            if self._device.is_processor:
+                outputs.append(_own(model(*inputs)))  # a model may write every batch into the same tensor
+            else:
+                outputs.append(moved(model(*moved(inputs, self._device.where)), CPU.where))
             targets.append(target)
         if len(outputs) == 1:
             return outputs[0], targets[0]

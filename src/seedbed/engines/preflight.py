@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from seedbed import generators
 from seedbed.building import fast_path_off, make_model
 from seedbed.copying import copy_or_reason
+from seedbed.devices import Device, moved
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.reference import Run
@@ -49,6 +50,15 @@ def check_runs(experiment: Experiment, data: Data, *, curves: bool) -> None:
         _check_schedule(experiment, run, rows)
         if curves:
             _check_evaluation(experiment, data)
+
+
+def check_on_device(experiment: Experiment, data: Data, device: Device) -> None:
+    """Take a few training steps and evaluate once on another device than the processor."""
+    tensors, rows = moved(whole_tensors(data.train), device.where), len(data.train)  # type: ignore[arg-type]
+    with generators.seeded(0), fast_path_off():
+        run = Run(experiment, data, tensors, Assignment.plain(0), device)
+        run.try_steps(0 if experiment.drop_last else rows % experiment.batch_size)
+        Evaluator(experiment, data, device).examine(run.model)
 
 
 class _SharedMemory:

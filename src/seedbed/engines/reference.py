@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from seedbed import generators
 from seedbed.building import fast_path_off, make_data, make_model, make_optimizer, make_scheduler
 from seedbed.copying import fresh_copy
+from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import Batches, whole_tensors
 from seedbed.engines.evaluation import Evaluator
 from seedbed.engines.protocol import Trainer
@@ -34,6 +35,9 @@ class ReferenceEngine:
     block_size = 1
     environment: Mapping[str, Any] = MappingProxyType({})
 
+    def __init__(self, device: Device = CPU) -> None:
+        self._device = device
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Nothing but the run, the threads and the environment decides its bits."""
@@ -49,14 +53,14 @@ class ReferenceEngine:
 
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
-        return ReferenceTrainer(experiment, recording)
+        return ReferenceTrainer(experiment, recording, self._device)
 
 
 class ReferenceTrainer:
     """Trains runs of one experiment, one after the other."""
 
-    def __init__(self, experiment: Experiment, recording: Recording) -> None:
-        self._experiment, self._recording = experiment, recording
+    def __init__(self, experiment: Experiment, recording: Recording, device: Device) -> None:
+        self._experiment, self._recording, self._device = experiment, recording, device
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._prepared = lru_cache(SPLITS_KEPT)(self._prepare)
 
@@ -75,7 +79,7 @@ class ReferenceTrainer:
         for assignment in block:
             data, tensors, _ = self._prepared(assignment.split)
             with generators.preserved(), fast_path_off():
-                run = Run(self._experiment, data, tensors, assignment)
+                run = Run(self._experiment, data, tensors, assignment, self._device)
                 run.one_step()
                 found.append(dict(run.model.state_dict()))
         return found
@@ -85,12 +89,13 @@ class ReferenceTrainer:
 
     def _prepare(self, split: int) -> tuple[Data, tuple[Tensor, ...] | None, Evaluator]:
         data = make_data(self._experiment, split)
-        return data, whole_tensors(data.train), Evaluator(self._experiment, data)
+        tensors = moved(whole_tensors(data.train), self._device.where)
+        return data, tensors, Evaluator(self._experiment, data, self._device)
 
     def _run(self, assignment: Assignment, start: float) -> RunResult:
         data, tensors, evaluator = self._prepared(assignment.split)
         with generators.preserved(), fast_path_off():
-            run = Run(self._experiment, data, tensors, assignment)
+            run = Run(self._experiment, data, tensors, assignment, self._device)
             curves: dict[str, list[float]] = {}
             for epoch in range(1, self._experiment.epochs + 1):
                 run.train_epoch()
@@ -110,15 +115,31 @@ class ReferenceTrainer:
 
 
 class Run:
-    """One run in training: seeded, its model, batches, optimizer and scheduler made. Changes the global generators."""
+    """One run in training: seeded, its model, batches, optimizer and scheduler made. Changes the global generators.
+
+    On another device than the processor the model is made on the processor, as scripts do, and moved; batches are moved
+    as they come.
+
+    Args:
+        tensors: of ``whole_tensors(data.train)``, on the device.
+    """
 
     def __init__(
-        self, experiment: Experiment, data: Data, tensors: tuple[Tensor, ...] | None, assignment: Assignment
+        self,
+        experiment: Experiment,
+        data: Data,
+        tensors: tuple[Tensor, ...] | None,
+        assignment: Assignment,
+        device: Device = CPU,
     ) -> None:
-        self._experiment = experiment
+        self._experiment, self._device = experiment, device
         self._loss: Callable[[Any, Any], Tensor] = fresh_copy(experiment.loss)
         generators.seed_all(assignment.init)
         self.model = make_model(experiment)
+        if not device.is_processor:
+            self.model.to(device.where)
+            if isinstance(self._loss, nn.Module):
+                self._loss.to(device.where)
         self._batches = Batches(
             data.train if tensors is not None else fresh_copy(data.train),
             tensors,
@@ -187,6 +208,8 @@ class Run:
 
     def _gradient(self, inputs: tuple[Any, ...], target: Any) -> Tensor:
         self.optimizer.zero_grad()
+        if not self._device.is_processor:
+            inputs, target = moved(inputs, self._device.where), moved(target, self._device.where)
         if self._wide:
             inputs, target = tuple(map(_widened, inputs)), _widened(target)
         loss = self._loss(self.model(*inputs), target)

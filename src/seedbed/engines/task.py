@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from seedbed import engines, fingerprint
+from seedbed import devices, engines, fingerprint
 from seedbed.building import make_data
-from seedbed.environment import Environment, apply_torch_settings, capture, torch_settings
+from seedbed.environment import Environment, capture
 from seedbed.errors import IdentityError
 from seedbed.experiments import Experiment
 from seedbed.records import Recording
 from seedbed.tasks import Trainer
+from seedbed.torch_settings import applied, torch_settings
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class TrainingTask:
         recording: what is kept of each run.
         threads: of torch, for each run.
         data_hashes: split seed to the hash that its data must have everywhere.
-        settings: of torch, in every process: those of the process that asks.
+        settings: of torch, in every process: those of the process that asks where not given.
+        device: that computes, by its name.
     """
 
     experiment: Experiment
@@ -38,26 +40,30 @@ class TrainingTask:
     threads: int
     data_hashes: Mapping[int, str]
     settings: Mapping[str, Any] = field(default_factory=torch_settings)
+    device: str = "cpu"
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
         """Torch's thread count and settings."""
-        before, settings = torch.get_num_threads(), torch_settings()
+        before, device = torch.get_num_threads(), devices.parse(self.device)
+        device.prepare()
         torch.set_num_threads(self.threads)
-        apply_torch_settings(self.settings)
         try:
-            yield
+            with applied(self.settings, device):
+                yield
         finally:
             torch.set_num_threads(before)
-            apply_torch_settings(settings)
 
     def trainer(self) -> Trainer:
         """The engine, ready for the experiment."""
-        return engines.make(self.engine, self.engine_settings).trainer(self.experiment, self.recording)
+        return self._made().trainer(self.experiment, self.recording)
 
     def environment(self) -> Environment:
         """What the bits of the engine's runs depend on in this process (``tasks.Located``)."""
-        return capture(engines.make(self.engine, self.engine_settings).environment)
+        return capture(self._made().environment, devices.parse(self.device), self.settings)
+
+    def _made(self) -> engines.Engine:
+        return engines.make(self.engine, self.engine_settings, devices.parse(self.device))
 
     def check_data(self, split: int) -> None:
         """Raise an IdentityError where this process's data of a split are not those of the study."""

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Protocol, Unpack
 
+from seedbed import devices
 from seedbed.agreement import Verification
 from seedbed.blame import blamed
 from seedbed.errors import InputError
@@ -26,6 +27,7 @@ from seedbed.stopped import Stopped
 from seedbed.stopping import Decided, FixedWidth, Look, Stein, parse_until, resolve
 from seedbed.store import DEFAULT, StudyWriter, load, note_stopping
 from seedbed.study import Study
+from seedbed.torch_settings import settings_for
 
 MOST = 10_000  # seeds that a rule may take unless told otherwise
 _OVER = object()
@@ -69,6 +71,8 @@ def run(
     workers: int | None = None,
     threads: int = 1,
     stack: int | None = None,
+    device: str | None = None,
+    deterministic: bool = True,
     curves: int | None = None,
     keep_weights: KeepWeights = "none",
     examples: bool = True,
@@ -95,10 +99,14 @@ def run(
         store: a SQLite file, or a database URL.
         name: of the study; where not given, the experiment's name with its parameters that are not defaults.
         workers: processes, where not given as many as there are cores for (cores / threads); for the lanes engine
-            threads, where not given two more than cores. 0 computes in this process and thread.
+            threads, where not given two more than cores. On a GPU one, where not given. 0 computes in this process and
+            thread.
         threads: torch's threads in each run; fixed at the study's first run.
         stack: how many runs the stacked engine trains as one, fixed at the study's first run: a run's bits depend on
             it. Where not given, as many as memory holds and the machine gains from, in blocks that are about full.
+        device: ``cpu``, ``cuda``, or one of several GPUs as in ``cuda:1``; fixed in its kind at the study's first run,
+            and ``cpu`` where nothing is given.
+        deterministic: on a GPU, hold torch to algorithms that give the same bits each time.
         curves: keep every score after every so many epochs.
         keep_weights: whose final weights are kept: of ``all`` these runs, or of the ``best`` or ``worst`` run of the
             whole study by the primary score.
@@ -132,6 +140,8 @@ def run(
         workers=workers,
         threads=threads,
         stack=stack,
+        device=device,
+        deterministic=deterministic,
         curves=curves,
         keep_weights=keep_weights,
         examples=examples,
@@ -151,7 +161,7 @@ def run(
         Session(plan, writer, store, watcher, workers, place=options.place).compute()
     study = load(plan.identity.name, store).select(plan.assignments)
     if verify:
-        check(experiment, study, store, watcher)
+        check(experiment, study, store, watcher, device=device, deterministic=deterministic)
     return study
 
 
@@ -272,7 +282,7 @@ def _run_until(
     studies = [load(plan.identity.name, options.store).select(assignments[: look.n]) for plan in plans]
     if options.verify:
         for experiment, study in zip(experiments, studies, strict=True):
-            check(experiment, study, options.store, watcher)
+            check(experiment, study, options.store, watcher, device=options.device, deterministic=options.deterministic)
     return studies, stopped
 
 
@@ -368,15 +378,29 @@ def _opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
     return writer
 
 
-def check(experiment: Subject, study: Study, store: str | os.PathLike[str], watcher: Watcher) -> Verification | None:
+def check(
+    experiment: Subject,
+    study: Study,
+    store: str | os.PathLike[str],
+    watcher: Watcher,
+    *,
+    device: str | None = None,
+    deterministic: bool = True,
+) -> Verification | None:
     """Hold a fast engine's runs to the reference engine's, where that has not been done in this environment; a gap that
-    rounding does not explain is told to the watcher."""
+    rounding does not explain is told to the watcher.
+
+    Args:
+        device, deterministic: as of ``run``, for these runs.
+    """
     if not isinstance(experiment, Experiment):
         return None
     from seedbed import verification  # brings torch
 
     with blamed(f"{experiment.name} cannot be verified"):
-        found = verification.ensure(experiment, study, store, watcher.said)
+        where = devices.parse(device or study.identity.device)
+        settings = settings_for(where, determined=deterministic)
+        found = verification.ensure(experiment, study, store, watcher.said, where, settings)
     if found is not None and found.warning is not None:
         watcher.said(f"warning: {found.warning}")
     return found

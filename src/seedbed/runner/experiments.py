@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seedbed import engines, environment, fingerprint, generators
+from seedbed import devices, engines, environment, fingerprint, generators
 from seedbed.blame import blamed
 from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
+from seedbed.devices import Device
 from seedbed.engines.evaluation import Evaluator
-from seedbed.engines.preflight import check_runs, warn_of_what_is_not_copied
+from seedbed.engines.preflight import check_on_device, check_runs, warn_of_what_is_not_copied
 from seedbed.engines.task import TrainingTask
 from seedbed.errors import IdentityError, InputError
 from seedbed.executors import check_sendable
@@ -20,6 +21,7 @@ from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
 from seedbed.store import Wanted, stored_engine
 from seedbed.study import StudyIdentity
+from seedbed.torch_settings import applied, settings_for
 
 
 def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ...], options: Options) -> Plan:
@@ -29,7 +31,8 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         InputError: the experiment cannot be used.
         IdentityError: its data are others each time they are made.
     """
-    engine, settings = _asked_engine(options, options.name or experiment.study_name)
+    engine, settings, device = _asked(options, options.name or experiment.study_name)
+    device.check()
     recording, threads = options.recording, options.threads
     splits: dict[int, SplitData] = {}
     with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
@@ -54,9 +57,14 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         optimizer = make_optimizer(experiment, model)
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
-    runs, workers = options.portion(len(assignments))
-    choice = engines.choose(engine, experiment, first, threads=threads, settings=settings, runs=runs, workers=workers)
+    if not device.is_processor:
+        _check_on_device(experiment, first, device, options)
+    runs, workers = options.portion(len(assignments), device)
+    choice = engines.choose(
+        engine, experiment, first, device=device, threads=threads, settings=settings, runs=runs, workers=workers
+    )
     chosen = choice.engine
+    torch_settings = settings_for(device, determined=options.deterministic)
     if options.on is not None or (options.workers != 0 and not chosen.in_threads):
         check_sendable(experiment.name, experiment)
     identity = StudyIdentity(
@@ -67,7 +75,7 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         engine=chosen.name,
         engine_settings=dict(chosen.settings),
         threads=threads,
-        device="cpu",
+        device=device.kind,
         primary=primary_score(experiment, first),
         larger_is_better={score: larger_is_better(experiment, score) for score in score_names(experiment, first)},
         result_line=experiment.result_line,
@@ -79,6 +87,8 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         recording,
         threads,
         {split: each.data_hash for split, each in splits.items()},
+        torch_settings,
+        device.name,
     )
     wanted = Wanted(
         curve_epochs=recording.curve_epochs(experiment.epochs),
@@ -91,25 +101,44 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         block_size=chosen.block_size,
         in_threads=chosen.in_threads,
         identity=identity,
-        environment=environment.capture(chosen.environment),
+        environment=environment.capture(chosen.environment, device, torch_settings),
         splits=splits,
         wanted=wanted,
         keep_weights=options.keep_weights,
         notice=choice.line,
+        on_cores=device.is_processor,
     )
 
 
-def _asked_engine(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None]:
-    """The engine that is asked for, and its settings where they are given: a study goes on by those it began with."""
+def _asked(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None, Device]:
+    """The engine that is asked for, its settings where they are given, and the device: a study goes on by those it
+    began with."""
     begun = stored_engine(study, options.store)
     engine = options.engine
+    device = devices.parse(options.device or (begun.device if begun is not None else "cpu"))
+    if device.is_processor and not options.deterministic:
+        raise InputError("deterministic=False is for GPUs: on a processor torch is taken as this process has set it")
     if options.stack is not None:
         if engine not in ("auto", "stacked"):
             raise InputError(f"stack is a setting of the stacked engine, and the {engine} engine is asked for")
-        return "stacked", {"stack": options.stack}
-    if begun is not None and engine in ("auto", begun[0]):
-        return begun
-    return engine, None
+        return "stacked", {"stack": options.stack}, device
+    if begun is not None and engine in ("auto", begun.engine):
+        return begun.engine, begun.settings, device
+    return engine, None, device
+
+
+def _check_on_device(experiment: Experiment, data: Data, device: Device, options: Options) -> None:
+    """Take a few steps there, under the settings that runs will have."""
+    device.prepare()
+    settings = settings_for(device, determined=options.deterministic)
+    way = "; --nondeterministic (deterministic=False) lets it, and a run may then end otherwise each time"
+    with applied(settings, device), blamed(f"{experiment.name} cannot be trained on {device.name}"):
+        try:
+            check_on_device(experiment, data, device)
+        except RuntimeError as error:
+            if "deterministic" in str(error) and options.deterministic:
+                raise InputError(f"{str(error).partition('. ')[0]}{way}") from error
+            raise
 
 
 def _check_repeatable(experiment: Experiment, first: str, second: str) -> None:

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from seedbed import cores
+from seedbed import cores, devices
+from seedbed.devices import Device
 from seedbed.errors import InputError
 from seedbed.executors import places
 from seedbed.records import Recording
@@ -24,6 +25,8 @@ class RunOptions(TypedDict, total=False):
     workers: int | None
     threads: int
     stack: int | None
+    device: str | None
+    deterministic: bool
     curves: int | None
     keep_weights: KeepWeights
     examples: bool
@@ -50,6 +53,8 @@ class Options:
     workers: int | None = None
     threads: int = 1
     stack: int | None = None
+    device: str | None = None
+    deterministic: bool = True
     curves: int | None = None
     keep_weights: KeepWeights = "none"
     examples: bool = True
@@ -75,12 +80,14 @@ class Options:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
-        for what in ("examples", "mixed"):
+        for what in ("examples", "mixed", "deterministic"):
             if not isinstance(getattr(self, what), bool):
                 raise InputError(f"{what} must be True or False, got {getattr(self, what)!r}")
         if self.keep_weights not in get_args(KeepWeights):
             allowed = ", ".join(get_args(KeepWeights))
             raise InputError(f"keep_weights must be one of {allowed}; got {self.keep_weights!r}")
+        if self.device is not None:
+            devices.parse(self.device)
         assert self.recording is not None  # refuses a stride that is none
         assert self.place is not None or self.on is None  # refuses what does not go together
 
@@ -95,14 +102,14 @@ class Options:
             slurm=self.slurm,
         )
 
-    def portion(self, runs: int) -> tuple[int, int]:
+    def portion(self, runs: int, device: Device) -> tuple[int, int]:
         """How many runs a study begins with, and in how many processes, as far as settings are proposed from that: the
         same in all parts of a study that are computed apart."""
         if self.largest_part is not None:
             return self.largest_part, 1
         if self.workers is not None or self.on is not None:
             return runs, max(1, self.workers or 1)
-        return runs, max(1, cores.available() // self.threads)
+        return runs, max(1, cores.available() // self.threads) if device.is_processor else 1
 
     @property
     def recording(self) -> Recording:

@@ -23,6 +23,8 @@ class Plan:
         task: what computes them.
         block_size: how many runs a trainer takes at once at best.
         in_threads: whether several threads of this process compute at the same time; otherwise processes do.
+        on_cores: whether it is the processor's cores that compute, so that there are as many workers unless another
+            number is asked for; otherwise one worker keeps the device busy.
         identity, environment: of the study.
         splits: split seed to its data; empty where Seedbed does not see the data.
         wanted: what must be stored of a run for it to be done.
@@ -40,3 +42,4 @@ class Plan:
     wanted: Wanted
     keep_weights: KeepWeights = "none"
     notice: str | None = None
+    on_cores: bool = True

@@ -166,7 +166,8 @@ class Session:
             return SerialExecutor()
         in_threads = self._plan.in_threads
         spare = SPARE_THREADS if in_threads and not self._plan.identity.told_by_runs else 0
-        workers = self._workers or cores.available() // self._plan.identity.threads + spare
+        cores_for = cores.available() // self._plan.identity.threads if self._plan.on_cores else 1
+        workers = self._workers or cores_for + spare
         workers = min(blocks, max(1, workers // self._beside))
         return ThreadExecutor(workers) if in_threads else ProcessExecutor(workers)
 

@@ -96,6 +96,9 @@ def refuse_training_options(options: Options, what: str) -> None:
         "engine": options.engine != "auto",
         "curves": options.curves is not None,
         "keep_weights": options.keep_weights != "none",
+        "stack": options.stack is not None,
+        "device": options.device is not None,
+        "deterministic": not options.deterministic,
     }
     for name, is_given in given.items():
         if is_given:

@@ -110,13 +110,23 @@ def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity |
     return None if row is None else identity_of(row)
 
 
-def stored_engine(name: str, store: str | os.PathLike[str]) -> tuple[str, Mapping[str, Any]] | None:
-    """The engine of a stored study that holds computed runs, and its settings; None where there is no such study, or no
-    store."""
-    columns = schema.studies.c.engine, schema.studies.c.engine_settings
+@dataclass(frozen=True)
+class StoredEngine:
+    """How the runs of a stored study were computed: engine, its settings, and the kind of device."""
+
+    engine: str
+    settings: Mapping[str, Any]
+    device: str
+
+
+def stored_engine(name: str, store: str | os.PathLike[str]) -> StoredEngine | None:
+    """How the runs of a stored study were computed; None where there is no such study or store, or none were."""
+    columns = schema.studies.c.engine, schema.studies.c.engine_settings, schema.studies.c.device
     query = sa.select(*columns).join(schema.runs).where(schema.studies.c.name == name).limit(1)
     row = _row_or_none(store, query)
-    return None if row is None or row.engine == IMPORTED else (str(row.engine), dict(row.engine_settings))
+    if row is None or row.engine == IMPORTED:
+        return None
+    return StoredEngine(str(row.engine), dict(row.engine_settings), str(row.device))
 
 
 def _row_or_none(store: str | os.PathLike[str], query: sa.Select[Any]) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seedbed import generators
 from seedbed.building import fast_path_off, make_data, make_model
 from seedbed.capture import Refusal
+from seedbed.devices import CPU, Device
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.draws import RunGenerators
 from seedbed.engines.evaluation import Evaluator, evaluation_draws
@@ -49,6 +50,9 @@ class LanesEngine:
     name = "lanes"
     in_threads = True
 
+    def __init__(self, device: Device = CPU) -> None:
+        self._device = device
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """None: blocks of any width give the same bits."""
@@ -66,6 +70,8 @@ class LanesEngine:
 
     def refusal(self, experiment: Experiment, data: Data) -> str | None:
         """Why it cannot run the experiment; None where it can."""
+        if not self._device.is_processor:
+            return f"it trains on the processor, and {self._device.name} is asked for"
         try:
             _plan(experiment, data)
         except (Unsupported, Refusal) as error:

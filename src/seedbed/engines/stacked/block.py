@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from seedbed.building import make_optimizer, make_scheduler
 from seedbed.capture import CapturedGraph, Draw, InputKind, OutputKind
+from seedbed.devices import CPU, Device
 from seedbed.engines.draws import RunGenerators
 from seedbed.engines.results import is_finite
 from seedbed.engines.stacked import optimizing
@@ -24,8 +25,9 @@ class Block:
     """``count`` runs in training, the last one repeated where there are fewer.
 
     Args:
-        program: the program of a step on so many rows.
         rows: the training rows, [rows, ...] each, the target last; on the device that computes.
+        program: the program of a step on so many rows.
+        device: that computes.
     """
 
     def __init__(
@@ -35,10 +37,11 @@ class Block:
         count: int,
         rows: tuple[Tensor, ...],
         program: Callable[[int], Program],
+        device: Device = CPU,
     ) -> None:
         self._experiment, self._rows, self._program = experiment, rows, program
         self._count, self._runs = count, len(starts)
-        self._device = rows[0].device
+        self._device = device.where
         padded = [starts[min(slot, len(starts) - 1)] for slot in range(count)]
         self._models = [start.model for start in starts]
         self._optimizer = self._made_optimizer()
@@ -48,7 +51,7 @@ class Block:
         self._scheduler = make_scheduler(experiment, self._optimizer)
         self._by_batch = experiment.step_scheduler == "batch"
         # Where runs are fewer, those that repeat the last one need no numbers of their own.
-        self._generators = [RunGenerators(start, shuffle=experiment.shuffle) for start in starts]
+        self._generators = [RunGenerators(start, shuffle=experiment.shuffle, device=device) for start in starts]
         self._infinite = [self._infinite_buffers(slot) for slot in range(self._runs)]
         self._has_stepped = False
 
@@ -141,7 +144,7 @@ class Block:
 
     def _drawn(self, draw: Draw) -> Tensor:
         """A random draw of a step, [count, *shape]: each run's from its own generator."""
-        drawn = [draw.sample(each.main) for each in self._generators]
+        drawn = [draw.sample(each.drawing, self._device) for each in self._generators]
         drawn += [drawn[-1]] * (self._count - len(drawn))
         return _alike(drawn)
 
@@ -171,7 +174,8 @@ def _alike(tensors: Sequence[Tensor]) -> Tensor:
     if tensors[0].is_contiguous():
         return torch.stack(list(tensors))
     span = tensors[0].untyped_storage().nbytes() // tensors[0].element_size()
-    whole = torch.empty_strided((len(tensors), *tensors[0].shape), (span, *tensors[0].stride()), dtype=tensors[0].dtype)
+    shape, strides = (len(tensors), *tensors[0].shape), (span, *tensors[0].stride())
+    whole = torch.empty_strided(shape, strides, dtype=tensors[0].dtype, device=tensors[0].device)
     for slot, each in zip(whole.unbind(0), tensors, strict=True):
         slot.copy_(each)
     return whole

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from seedbed import generators
+from seedbed import generators, memory
 from seedbed.building import fast_path_off, make_data, make_model, make_optimizer
 from seedbed.capture import CapturedGraph, InputKind, OutputKind, Refusal
+from seedbed.devices import CPU, Device, moved
 from seedbed.engines.evaluation import Evaluator, evaluation_draws
 from seedbed.engines.protocol import Trainer
 from seedbed.engines.results import failed, finished
@@ -38,13 +38,14 @@ class StackedEngine:
 
     Args:
         stack: how many runs a block has; it is part of what decides their bits.
+        device: that computes.
     """
 
     name = "stacked"
     in_threads = False
 
-    def __init__(self, stack: int = sizing.MOST["cpu"]) -> None:
-        self._stack = stack
+    def __init__(self, stack: int = sizing.MOST["cpu"], device: Device = CPU) -> None:
+        self._stack, self._device = stack, device
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -65,18 +66,22 @@ class StackedEngine:
         """Why it cannot run the experiment; None where it can."""
         try:
             _captured(experiment, _held(data))
+            if not self._device.is_processor:
+                _refuse_drawing_layers(experiment)
         except (Unsupported, Refusal) as error:
             return str(error)
         return None
 
     def fitted(self, experiment: Experiment, data: Data, *, runs: int, workers: int) -> StackedEngine:
         """The engine with as many runs stacked as suit the memory and a study that begins with so many ``runs``."""
-        graphs = _captured(experiment, _held(data)).graphs.values()
-        return StackedEngine(sizing.proposed(graphs, torch.device("cpu"), runs, workers))
+        held = _held(data)
+        graphs = _captured(experiment, held).graphs.values()
+        rows = sum(each.numel() * each.element_size() for each in held.rows)
+        return StackedEngine(sizing.proposed(graphs, self._device, rows, runs, workers), self._device)
 
     def trainer(self, experiment: Experiment, recording: Recording) -> Trainer:
         """Make ready to train the experiment."""
-        return StackedTrainer(experiment, recording, self._stack)
+        return StackedTrainer(experiment, recording, self._stack, self._device)
 
 
 @dataclass(frozen=True)
@@ -133,9 +138,16 @@ def _captured(experiment: Experiment, held: _Held) -> _Captured:
     return captured
 
 
-def _is_of_memory(error: Exception) -> bool:
-    """Whether memory has run out: torch's own allocator says so in words alone."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _refuse_drawing_layers(experiment: Experiment) -> None:
+    """Refuse what draws its masks on a GPU in a way of its own, within a kernel of several layers."""
+    with generators.seeded(0):
+        model = make_model(experiment)
+    for path, module in model.named_modules():
+        if isinstance(module, nn.RNNBase) and module.dropout and module.num_layers > 1:
+            raise Unsupported(
+                f"{path or 'the model'} ({type(module).__name__}) draws the dropout between its layers inside one "
+                f"kernel on a GPU, which cannot be replayed"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,8 +160,8 @@ class _Prepared:
 class StackedTrainer:
     """Trains blocks of runs of one experiment."""
 
-    def __init__(self, experiment: Experiment, recording: Recording, stack: int) -> None:
-        self._experiment, self._recording, self._stack = experiment, recording, stack
+    def __init__(self, experiment: Experiment, recording: Recording, stack: int, device: Device) -> None:
+        self._experiment, self._recording, self._stack, self._device = experiment, recording, stack, device
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._programs: dict[tuple[Any, ...], Mapping[int, Program]] = {}  # by the form of the rows
         self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
@@ -199,13 +211,16 @@ class StackedTrainer:
         with generators.preserved(), fast_path_off():
             for assignment in assignments:
                 try:
-                    began[assignment] = begin(self._experiment, assignment)
+                    began[assignment] = begin(self._experiment, assignment, self._device)
                 except (Exception, SystemExit) as error:  # the user's code may raise anything
                     failures.append(failed(assignment, error, since=start))
         return began, failures
 
     def _trained(self, split: int, began: Mapping[Assignment, Start], start: float) -> Iterator[RunResult]:
-        evaluator = self._prepared(split).evaluator
+        try:
+            evaluator = self._prepared(split).evaluator
+        except Exception as error:
+            raise (self._too_many(error) if memory.has_run_out(error) else error) from error
         curves: list[dict[str, list[float]]] = [{} for _ in began]
         try:
             with generators.preserved(), fast_path_off():
@@ -217,7 +232,7 @@ class StackedTrainer:
                             for name, value in evaluator.scores(block.model(slot)).items():
                                 curve.setdefault(name, []).append(value)
         except Exception as error:  # the user's code may raise anything
-            if _is_of_memory(error):
+            if memory.has_run_out(error):
                 raise self._too_many(error) from error
             yield from (failed(assignment, error, since=start) for assignment in began)
             return
@@ -253,13 +268,15 @@ class StackedTrainer:
 
     def _block(self, split: int, starts: Sequence[Start]) -> Block:
         prepared = self._prepared(split)
-        return Block(self._experiment, starts, self._stack, prepared.rows, prepared.programs.__getitem__)
+        programs = prepared.programs.__getitem__
+        return Block(self._experiment, starts, self._stack, prepared.rows, programs, self._device)
 
     def _prepare(self, split: int) -> _Prepared:
         held = _held(make_data(self._experiment, split))
         if held.form not in self._programs:
             self._programs[held.form] = self._made_programs(held)
-        return _Prepared(held.rows, self._programs[held.form], Evaluator(self._experiment, held.data))
+        evaluator = Evaluator(self._experiment, held.data, self._device)
+        return _Prepared(moved(held.rows, self._device.where), self._programs[held.form], evaluator)
 
     def _made_programs(self, held: _Held) -> Mapping[int, Program]:
         """The program for each size of batch, tried on the first rows and the model of seed 0."""
@@ -285,4 +302,5 @@ class StackedTrainer:
             **{(InputKind.DRAW, each.name): each.draw.sample() for each in graph.inputs if each.draw is not None},
         }
         outputs: list[tuple[OutputKind, str]] = wanted(graph, self._experiment, trained)
+        values = moved(values, self._device.where)
         return build(graph, self._stack, outputs, values, shared=not self._experiment.shuffle)

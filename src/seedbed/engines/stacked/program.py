@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from seedbed import devices, memory
 from seedbed.capture import CapturedGraph, Draw, InputKind, OutputKind, Refusal
 from seedbed.capture.graph import ancestors
 from seedbed.engines.stacked import slots
@@ -84,7 +85,7 @@ class Program:
     draws: Mapping[str, Draw]
     calls: tuple[Call, ...]
     _places: int
-    _constants: Mapping[int, Tensor]
+    _constants: Mapping[int, Any]
     _results: tuple[tuple[int, Kind], ...]
 
     def run(self, *values: Tensor) -> list[Tensor]:
@@ -152,7 +153,7 @@ class _Builder:
         self._held: dict[fx.Node, _Held] = {}
         self._also: dict[tuple[fx.Node, Kind], _Held] = {}  # what is held in another way, too
         self._places = 0
-        self._constants: dict[int, Tensor] = {}
+        self._constants: dict[int, Any] = {}
         self._calls: list[Call] = []
 
     def built(self) -> Program:
@@ -166,9 +167,7 @@ class _Builder:
             if node.op == "placeholder":
                 self._hold_input(node, next(placeholders).key)
             elif node in needed and node.op == "get_attr":
-                constant = self._graph.constants[str(node.target)].to(self._device)
-                self._held[node] = self._hold(constant, Kind.COMMON)
-                self._constants[self._held[node].place] = constant
+                self._hold_constant(node, self._graph.constants[str(node.target)])
             elif node in needed and node.op == "call_function":
                 self._call(node)
         self._check(dict(zip(self._wanted, ends, strict=True)))
@@ -203,6 +202,10 @@ class _Builder:
         whole = torch.empty_strided(shape, (span, *strides), dtype=single.dtype, device=single.device)
         self._held[node] = self._hold(whole.copy_(single), Kind.STACKED)
 
+    def _hold_constant(self, node: fx.Node, value: Any) -> None:
+        self._held[node] = held = self._hold(devices.moved(value, self._device), Kind.COMMON)
+        self._constants[held.place] = held.value
+
     def _call(self, node: fx.Node) -> None:
         nodes, target = node.all_input_nodes, node.target
         assert callable(target)
@@ -211,7 +214,10 @@ class _Builder:
             item = _item(node.args[1])
             self._add(node, "once", item, held, item(held[0].value), held[0].kind)
             return
-        bound = _Bound(node, nodes)
+        bound = _Bound(node, nodes, self._device)
+        if all(each.place in self._constants for each in held):  # computed once, and not in every step
+            self._hold_constant(node, bound.calling(target)(*(each.value for each in held)))
+            return
         if all(each.kind is Kind.COMMON for each in held):
             form = bound.calling(target)
             self._add(node, "once", form, held, form(*(each.value for each in held)), Kind.COMMON)
@@ -226,6 +232,8 @@ class _Builder:
                     continue
                 value = found(*(each.value for each in given))
             except Exception as error:  # a form that does not do for this operation
+                if memory.has_run_out(error):
+                    raise
                 failures.append(f"{way}: {error}")
                 continue
             if self._is_right(node, value) and slots.same_in_all(value):
@@ -341,10 +349,14 @@ class _Builder:
 
 
 class _Bound:
-    """The arguments of a node, ready to take values in the place of the nodes among them."""
+    """The arguments of a node, ready to take values in the place of the nodes among them.
 
-    def __init__(self, node: fx.Node, nodes: Sequence[fx.Node]) -> None:
-        self._args, self._kwargs = node.args, dict(node.kwargs)
+    A graph is captured on the processor: where it names that, ``device`` takes its place.
+    """
+
+    def __init__(self, node: fx.Node, nodes: Sequence[fx.Node], device: torch.device) -> None:
+        self._args = node.args
+        self._kwargs = {n: device if isinstance(v, torch.device) else v for n, v in node.kwargs.items()}
         self._numbers = numbers = {each: number for number, each in enumerate(nodes)}
         self._plain: list[tuple[int, Any]] | None = None  # the quicker way, where no node is within a list or named
         if not _holds_node((*(each for each in node.args if not isinstance(each, fx.Node)), node.kwargs)):

@@ -106,10 +106,12 @@ def _affine_of_several(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, a
 def _products(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Matrix products of all runs, and of several matrices of each where there are four dimensions."""
     count, shape = a.shape[0], (*a.shape[1:-1], b.shape[-1])
-    left, right = (slots.aligned(each) for each in (a, b))
+    # A GPU's library looks at where all matrices begin, and takes one way for all.
+    aligned = slots.aligned if a.device.type == "cpu" else (lambda x: x)
+    left, right = (aligned(each) for each in (a, b))
     if a.dim() == 4:
         several = a.shape[1]
-        left, right = (slots.aligned(each.reshape(-1, *each.shape[2:])) for each in (left, right))
+        left, right = (aligned(each.reshape(-1, *each.shape[2:])) for each in (left, right))
         if bias is not None:
             bias = bias.expand(count, *shape).reshape(-1, *shape[1:])
         return _batched(left, right, bias).view(count, several, *shape[1:])

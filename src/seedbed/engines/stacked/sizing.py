@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
-from seedbed import memory
 from seedbed.capture import CapturedGraph
+from seedbed.devices import Device
 
 MEMORY_SHARE = 0.6  # of what is free; the rest is for evaluation, libraries and others
 # More runs at once gain nothing: on a processor their numbers leave its cache, on a GPU it is busy by then.
@@ -21,10 +20,15 @@ STATE_COPIES = (
 )
 
 
-def proposed(graphs: Iterable[CapturedGraph], device: torch.device, runs: int, workers: int) -> int:
-    """The number of runs to stack where a study begins with so many ``runs`` in so many ``workers``."""
-    most = MOST.get(device.type, MOST["cpu"])
-    fitting = int(MEMORY_SHARE * _free(device) / workers / max(map(bytes_of_run, graphs)))
+def proposed(graphs: Iterable[CapturedGraph], device: Device, rows: int, runs: int, workers: int) -> int:
+    """The number of runs to stack where a study begins with so many ``runs`` in so many ``workers``.
+
+    Args:
+        rows: bytes of the training rows, which lie on the device beside the runs.
+    """
+    most = MOST.get(device.kind, MOST["cpu"])
+    free = device.free_memory() / workers - (0 if device.is_processor else rows)
+    fitting = int(MEMORY_SHARE * free / max(map(bytes_of_run, graphs)))
     most = max(1, min(most, fitting))
     rounds = math.ceil(runs / (workers * most))
     return min(most, max(LEAST, math.ceil(runs / (workers * rounds))))  # blocks that are all about full
@@ -38,12 +42,6 @@ def bytes_of_run(graph: CapturedGraph) -> int:
         if each.kind in ("parameter", "buffer")
     )
     return state + _most_alive(graph)
-
-
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return memory.available()
 
 
 def _most_alive(graph: CapturedGraph) -> int:

@@ -1,0 +1,171 @@
+"""Where runs are computed: a processor, or a GPU. What differs from kind to kind is said here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from seedbed.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_NAME = re.compile(r"(?P<kind>[a-z]+)(:(?P<index>[0-9]+))?")
+
+
+class Device:
+    """A processor; other kinds say what differs.
+
+    Attributes:
+        kind: what a study keeps of it: results of two GPUs of one kind agree, those of a GPU and a processor do not.
+        index: which one of its kind; None for the one that torch takes of itself.
+        determined: settings of torch (names as of ``torch_settings``) under which a step gives the same bits each time,
+            and draws the same numbers whichever engine takes it.
+    """
+
+    kind: ClassVar[str] = "cpu"
+    determined: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, index: int | None = None) -> None:
+        self.index = index
+
+    @property
+    def name(self) -> str:
+        """As it is asked for: ``cpu``, ``cuda``, ``cuda:1``."""
+        return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+    @property
+    def where(self) -> torch.device:
+        """As torch takes it."""
+        import torch
+
+        return torch.device(self.kind) if self.index is None else torch.device(self.kind, self.index)
+
+    @property
+    def is_processor(self) -> bool:
+        """Whether it is the processor, whose memory the data lie in."""
+        return self.kind == "cpu"
+
+    def check(self) -> None:
+        """Raise an InputError where it cannot be used by this process."""
+
+    def prepare(self) -> None:
+        """What must be there before the process uses it for the first time."""
+
+    def identity(self) -> dict[str, Any]:
+        """What of it can change bits, beside what every environment has."""
+        return {}
+
+    def free_memory(self) -> int:
+        """Bytes that may still be taken."""
+        from seedbed import memory
+
+        return memory.available()
+
+    def state(self) -> Tensor:
+        """The state of the global generator that a step draws from."""
+        import torch
+
+        return torch.get_rng_state()
+
+    def generator(self, state: Tensor | None = None) -> torch.Generator:
+        """A generator of its own for one run."""
+        import torch
+
+        made = torch.Generator(self.where)
+        if state is not None:
+            made.set_state(state)
+        return made
+
+
+class Cuda(Device):
+    """A GPU of NVIDIA."""
+
+    kind = "cuda"
+    # Attention is held to plain mathematics, since fused kernels draw their dropout otherwise than single operations.
+    # What is read before it is written would be a defect of torch; to fill it costs a kernel for each new tensor.
+    determined: ClassVar[Mapping[str, Any]] = {
+        "deterministic_algorithms": "error",
+        "fill_uninitialized_memory": False,
+        "cudnn_benchmark": False,
+        "cudnn_deterministic": True,
+        "attention_flash": False,
+        "attention_memory_efficient": False,
+        "attention_cudnn": False,
+        "attention_math": True,
+    }
+
+    def check(self) -> None:
+        """Raise an InputError where torch has no CUDA, or there is no such GPU."""
+        import torch
+
+        if not torch.cuda.is_available():
+            built = "finds no GPU" if torch.version.cuda else f"{torch.__version__} is built without CUDA"
+            raise InputError(f"device {self.name} is asked for, and torch {built}")
+        count = torch.cuda.device_count()
+        if self.index is not None and self.index >= count:
+            raise InputError(f"device {self.name} is asked for, and there are only {count}: cuda:0 to cuda:{count - 1}")
+
+    def prepare(self) -> None:
+        """The libraries' workspaces, which they need to give the same bits each time; they read it at their start."""
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+    def identity(self) -> dict[str, Any]:
+        """The GPU's model, and the libraries."""
+        import torch
+
+        variables = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+        return {
+            "gpu": torch.cuda.get_device_name(self.where),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+            **{name: os.environ[name] for name in variables if name in os.environ},
+        }
+
+    def free_memory(self) -> int:
+        """Bytes that the GPU has free, and those that torch holds of it without need."""
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(self.where)
+        return free + torch.cuda.memory_reserved(self.where) - torch.cuda.memory_allocated(self.where)
+
+    def state(self) -> Tensor:
+        """The state of this GPU's global generator."""
+        import torch
+
+        return torch.cuda.get_rng_state(self.where)
+
+
+KINDS: dict[str, type[Device]] = {"cpu": Device, "cuda": Cuda}
+CPU = Device()
+
+
+def parse(name: str) -> Device:
+    """The device of that name, whether it is there or not. Does not import torch.
+
+    Raises:
+        InputError: it is no name of a device.
+    """
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    if match is None or match["kind"] not in KINDS or (match["kind"] == "cpu" and match["index"]):
+        known = ", ".join(KINDS)
+        raise InputError(f"device must be one of {known}, or one of several GPUs as in cuda:1; got {name!r}")
+    return KINDS[match["kind"]](None if match["index"] is None else int(match["index"]))
+
+
+def moved(value: Any, where: torch.device) -> Any:
+    """A tensor, or what is made of tensors, on a device; everything else as it is."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.to(where)
+    if type(value) in (tuple, list):
+        return type(value)(moved(each, where) for each in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(moved(each, where) for each in value))
+    if isinstance(value, Mapping) and type(value) is dict:
+        return {key: moved(each, where) for key, each in value.items()}
+    return value

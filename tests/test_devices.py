@@ -1,0 +1,333 @@
+"""Choosing a device, and training on one that is not the processor."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import seedbed as sb
+from seedbed import devices, engines, verification
+from seedbed.building import make_data
+from seedbed.devices import CPU, Cuda, Device
+from seedbed.engines.stacked import engine as engine_module
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+from seedbed.store import load
+from seedbed.torch_settings import applied, settings_for, torch_settings
+from tests import elsewhere
+from tests.elsewhere import DEVICE as ELSEWHERE
+from tests.elsewhere import NAME
+from tests.test_stacked_engine import NETWORKS
+from tests.trainings import FINAL_GAP, NUDGES, TRAININGS, Training, dropout_net, gap, plain_net
+
+BLOCK = [Assignment.plain(0), Assignment.roles(1, 2, 3), Assignment.plain(2**32 - 1)]
+# The device without a GPU has no kernels for recurrent layers.
+TRAINED = {name: each for name, each in {**TRAININGS, **NETWORKS}.items() if name != "recurrent"}
+DRAWING = {"dropout", "augmented", "drop-last", "unshuffled", "images", "words"}  # masks of dropout among them
+STACKED = [name for name in TRAINED if name != "augmented"]
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and torch finds none")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def trained(engine: str, experiment: sb.Experiment, device: Device, *, stack: int = 4) -> list[RunResult]:
+    settings = {"stack": stack} if engine == "stacked" else {}
+    with applied(settings_for(device), device):
+        made = engines.make(engine, settings, device).trainer(experiment, Recording(curve_stride=1, weights=True))
+        found = {result.assignment: result for result in made.train(BLOCK)}
+    assert all(result.status is Status.DONE for result in found.values()), [r.error for r in found.values()]
+    return [found[each] for each in BLOCK]
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "index"), [("cpu", "cpu", None), ("cuda", "cuda", None), ("cuda:3", "cuda", 3)]
+)
+def test_devices_are_called_as_torch_calls_them(name: str, kind: str, index: int | None) -> None:
+    device = devices.parse(name)
+    assert (device.kind, device.index, device.name) == (kind, index, name)
+    assert device.where == torch.device(name)
+    assert device.is_processor == (kind == "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:one", "cpu:0", "CUDA", "", " cuda", 0, None])
+def test_what_is_no_device_is_refused(name: Any) -> None:
+    with pytest.raises(sb.InputError, match="device must be one of cpu, cuda"):
+        devices.parse(name)
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(sb.InputError, match=r"device cuda is asked for, and torch .* is built without CUDA"):
+        Cuda().check()
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    with pytest.raises(sb.InputError, match="torch finds no GPU"):
+        Cuda().check()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    Cuda(1).check()
+    with pytest.raises(sb.InputError, match="there are only 2: cuda:0 to cuda:1"):
+        Cuda(2).check()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_run_on_a_missing_gpu_stores_nothing(tmp_path: Path, seedbed: Any) -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    store = tmp_path / "s.db"
+    with pytest.raises(sb.InputError, match="device cuda is asked for"):
+        sb.run(experiment, range(2), device="cuda", store=store)
+    assert not store.exists()
+    status, _, told = seedbed("run digits -n 1 --device cuda --store s.db")
+    assert status == 2
+    assert "device cuda is asked for" in told
+    assert not store.exists()
+
+
+def test_a_processor_is_taken_as_the_process_has_set_it(tmp_path: Path) -> None:
+    with pytest.raises(sb.InputError, match="deterministic=False is for GPUs"):
+        sb.run(TRAININGS["sgd"].experiment(), range(2), deterministic=False, store=tmp_path / "s.db")
+
+
+def test_trials_compute_where_they_like(tmp_path: Path) -> None:
+    @sb.trial
+    def trial(seed: int) -> float:
+        return float(seed)
+
+    with pytest.raises(sb.InputError, match="device is for experiments"):
+        sb.run(trial, range(2), device="cuda", store=tmp_path / "s.db")
+
+
+def test_lanes_are_of_processors() -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    choice = engines.choose("auto", experiment, make_data(experiment, 0), device=ELSEWHERE)
+    assert choice.engine.name == "stacked"
+    assert choice.refusals == {"lanes": "it trains on the processor, and elsewhere is asked for"}
+
+
+# Settings
+
+
+def test_a_gpu_is_held_to_determined_algorithms() -> None:
+    before = torch_settings(Cuda())
+    settings = settings_for(Cuda())
+    assert settings["deterministic_algorithms"] == "error"
+    assert settings["cudnn_deterministic"]
+    assert not settings["cudnn_benchmark"]
+    assert settings_for(Cuda(), determined=False) == before
+    with applied(settings, Cuda()):
+        assert torch_settings(Cuda()) == settings
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.deterministic
+    assert torch_settings(Cuda()) == before
+
+
+def test_settings_of_gpus_are_no_part_of_a_processors_environment() -> None:
+    assert not {name for name in torch_settings() if "cud" in name and not name.startswith("attention")}
+
+
+# A device that is not the processor
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_reference_engine_trains_elsewhere_as_on_the_processor(name: str) -> None:
+    from seedbed.verification import Nudged
+
+    experiment = TRAINED[name].experiment()
+    here, there = (trained("reference", experiment, device) for device in (CPU, ELSEWHERE))
+    if name in DRAWING:  # other masks
+        assert any(a.weights_hash != b.weights_hash for a, b in zip(here, there, strict=True))
+        return
+    nudged = trained("reference", replace(TRAINED[name], model=Nudged(TRAINED[name].model)).experiment(), CPU)
+    bound = max(FINAL_GAP, NUDGES * max(map(gap, nudged, here)))
+    assert max(map(gap, here, there)) < bound
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_engines_agree_elsewhere(name: str) -> None:
+    """Masks of dropout among what is drawn there: a run's come from one generator in both."""
+    from seedbed.verification import Nudged
+
+    experiment = TRAINED[name].experiment()
+    reference, stacked = (trained(engine, experiment, ELSEWHERE) for engine in ("reference", "stacked"))
+    nudged = trained("reference", replace(TRAINED[name], model=Nudged(TRAINED[name].model)).experiment(), ELSEWHERE)
+    bound = max(FINAL_GAP, NUDGES * max(map(gap, nudged, reference)))
+    assert max(map(gap, stacked, reference)) < bound
+
+
+def noisy_net() -> nn.Module:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = dropout_net()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                x = x + 0.1 * torch.randn_like(x)
+                x = x * torch.empty_like(x).bernoulli_(0.9)  # of its own, and no dropout
+            return self.net(x)
+
+    return Noisy()
+
+
+def test_noise_of_a_models_own_is_drawn_elsewhere_too() -> None:
+    experiment = Training(model=noisy_net, epochs=2).experiment()
+    here, there = (trained("reference", experiment, device) for device in (CPU, ELSEWHERE))
+    stacked = trained("stacked", experiment, ELSEWHERE)
+    assert max(map(gap, stacked, there)) < FINAL_GAP
+    assert min(map(gap, here, there)) > FINAL_GAP
+
+
+def test_only_masks_of_dropout_are_drawn_by_the_kernel_of_dropout() -> None:
+    from seedbed.engines.steps import capture_steps
+
+    experiment = Training(model=noisy_net, epochs=2).experiment()
+    (graph, *_) = capture_steps(experiment, experiment.data.train.tensors).values()  # type: ignore[union-attr]
+    assert [(draw.kind, draw.fused) for draw in graph.draws][:2] == [("normal", False), ("bernoulli", False)]
+    assert all(draw.fused for draw in graph.draws[2:])
+    assert len(graph.draws) > 2
+
+
+def test_a_study_goes_on_where_it_began(tmp_path: Path) -> None:
+    experiment, store = TRAININGS["dropout"].experiment(), tmp_path / "s.db"
+    how: dict[str, Any] = {"store": store, "workers": 0, "verify": False}
+    first = sb.run(experiment, range(3), device=NAME, stack=4, **how)
+    assert first.identity.device == NAME
+    assert first.identity.engine == "stacked"
+    whole = sb.run(experiment, range(5), **how)
+    assert whole.identity.device == NAME
+    assert [run.weights_hash for run in whole.runs[:3]] == [run.weights_hash for run in first.runs]
+    with pytest.raises(sb.IdentityError, match="device: elsewhere stored, cpu now"):
+        sb.run(experiment, range(5), device="cpu", engine="stacked", **how)
+    (environment,) = load(first.name, store).environments.values()
+    assert environment.identity["place"] == "elsewhere"
+    assert environment.identity["attention_flash"] is False  # the settings under which it was trained
+    assert torch_settings()["attention_flash"]  # and this process's own, put back
+
+
+def test_a_verification_compares_on_the_device() -> None:
+    """Of which a part is done in processes: what makes the model brings the device there."""
+    experiment = replace(TRAININGS["dropout"], model=elsewhere.dropout_net).experiment()
+    engine = engines.make("stacked", {"stack": 4}, ELSEWHERE)
+    with applied(settings_for(ELSEWHERE), ELSEWHERE):
+        found = verification.verify(experiment, engine, BLOCK, "test/loss", device=ELSEWHERE)
+    assert found.warning is None
+    assert found.step < found.step_bound < 1e-3
+    assert found.final is not None
+    assert found.final.weights < FINAL_GAP
+
+
+class OfProcessor(nn.Module):
+    """Mixes in a tensor that is no buffer, and so does not move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.scale = plain_net(), torch.ones(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x) * self.scale
+
+
+def test_what_cannot_be_trained_there_is_told_before_anything_is_stored(tmp_path: Path) -> None:
+    experiment = Training(model=OfProcessor, epochs=1).experiment()
+    with pytest.raises(sb.InputError, match=r"cannot be trained on elsewhere.*same device"):
+        sb.run(experiment, range(2), device=NAME, store=tmp_path / "s.db", workers=0)
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.fixture
+def _full_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(engine_module, "build", full)
+
+
+@pytest.mark.usefixtures("_full_device")
+def test_memory_that_does_not_do_asks_for_fewer_runs(tmp_path: Path) -> None:
+    with pytest.raises(sb.SeedbedError, match=r"not enough memory for 8 runs .* --stack 4 .* --mixed"):
+        sb.run(TRAININGS["sgd"].experiment(), range(2), device=NAME, stack=8, store=tmp_path / "s.db", workers=0)
+
+
+def test_layers_that_draw_within_a_kernel_are_left_to_the_reference_engine() -> None:
+    recurrent = replace(NETWORKS["recurrent"], model=functools.partial(_Recurrent, layers=2, dropout=0.2)).experiment()
+    engine = engines.make("stacked", {"stack": 2}, ELSEWHERE)
+    assert "layer (GRU) draws the dropout between its layers" in (
+        engine.refusal(recurrent, make_data(recurrent, 0)) or ""
+    )
+
+
+class _Recurrent(nn.Module):
+    def __init__(self, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.layer = nn.GRU(3, 7, num_layers=layers, dropout=dropout, batch_first=True)
+        self.last = nn.Linear(7, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.layer(x)[0][:, -1])
+
+
+# A GPU
+
+
+@cuda
+@pytest.mark.parametrize("name", [*STACKED, "recurrent"])
+def test_engines_agree_on_a_gpu(name: str) -> None:
+    from seedbed.verification import Nudged
+
+    training = {**TRAINED, **NETWORKS}[name]
+    reference, stacked = (trained(engine, training.experiment(), Cuda()) for engine in ("reference", "stacked"))
+    nudged = trained("reference", replace(training, model=Nudged(training.model)).experiment(), Cuda())
+    bound = max(FINAL_GAP, NUDGES * max(map(gap, nudged, reference)))
+    assert max(map(gap, stacked, reference)) < bound
+
+
+@cuda
+@pytest.mark.parametrize("engine", ["reference", "stacked"])
+def test_a_gpu_gives_the_same_bits_again(engine: str) -> None:
+    for training in (TRAININGS["dropout"], NETWORKS["images"], NETWORKS["words"]):
+        first, again = (trained(engine, training.experiment(), Cuda()) for _ in range(2))
+        assert [each.weights_hash for each in first] == [each.weights_hash for each in again]
+
+
+@cuda
+def test_the_reference_engine_is_the_plain_script_on_a_gpu() -> None:
+    """Seeded, the model made and moved, batches moved: the bits of that script, dropout's masks included."""
+    training = TRAININGS["dropout"]
+    experiment = training.experiment()
+    rows = experiment.data.train  # type: ignore[union-attr]
+    (result, *_) = trained("reference", experiment, Cuda())
+    with applied(settings_for(Cuda()), Cuda()):
+        torch.manual_seed(0)
+        model = experiment.model().to("cuda")
+        optimizer = experiment.optimizer(model.parameters())
+        loader = torch.utils.data.DataLoader(rows, experiment.batch_size, shuffle=True)
+        for _ in range(experiment.epochs):
+            for x, y in loader:
+                optimizer.zero_grad()
+                experiment.loss(model(x.to("cuda")), y.to("cuda")).backward()
+                optimizer.step()
+    from seedbed.fingerprint import hash_state
+
+    assert result.weights_hash == hash_state(model.state_dict())
+
+
+@cuda
+def test_a_study_on_a_gpu_is_verified(tmp_path: Path) -> None:
+    study = sb.run(NETWORKS["words"].experiment(), range(4), device="cuda", stack=4, store=tmp_path / "s.db")
+    assert all(run.status is Status.DONE for run in study.runs)
+    (environment,) = study.environments.values()
+    assert environment.identity["gpu"] == torch.cuda.get_device_name()
+    assert environment.identity["cudnn_deterministic"] is True
