@@ -102,7 +102,7 @@ class Elsewhere(devices.Device):
     """What Seedbed knows of it."""
 
     kind = NAME
-    determined: ClassVar[Mapping[str, Any]] = {"attention_flash": False, "attention_memory_efficient": False}
+    alike: ClassVar[Mapping[str, Any]] = {"attention_flash": False, "attention_memory_efficient": False}
 
     def identity(self) -> dict[str, Any]:
         """One thing that only it has."""

@@ -126,7 +126,7 @@ def test_a_gpu_is_held_to_determined_algorithms() -> None:
     assert settings["deterministic_algorithms"] == "error"
     assert settings["cudnn_deterministic"]
     assert not settings["cudnn_benchmark"]
-    assert settings_for(Cuda(), determined=False) == before
+    assert settings_for(Cuda(), determined=False) == {**before, **Cuda.alike}
     with applied(settings, Cuda()):
         assert torch_settings(Cuda()) == settings
         assert torch.are_deterministic_algorithms_enabled()

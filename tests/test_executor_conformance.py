@@ -24,7 +24,7 @@ from torch import nn
 import seedbed as sb
 from seedbed import fingerprint
 from seedbed.engines.task import TrainingTask
-from seedbed.executors import Executor, Output, ProcessExecutor, SerialExecutor
+from seedbed.executors import Executor, Output, ProcessExecutor, Progress, SerialExecutor
 from seedbed.executors.ray_cluster import RayExecutor
 from seedbed.executors.slurm import SlurmExecutor
 from seedbed.records import Recording, RunResult, Status
@@ -136,7 +136,7 @@ def test_a_failing_run_takes_no_other_with_it(executor: str) -> None:
 def test_ending_early_ends_everything(executor: str) -> None:
     before = children()
     with closing(EXECUTORS[executor]().run(task(TRAININGS["sgd"].experiment()), blocks(100))) as results:
-        assert isinstance(next(results), list)
+        assert next(item for item in results if isinstance(item, list))
     assert nothing_is_left(executor, before)
 
 
@@ -319,3 +319,20 @@ def test_a_module_of_its_own_class_does_not_hinder_sending() -> None:
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert [result.status for result in found.values()] == [Status.DONE]
+
+
+class Slow(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = plain_net()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.15 if self.training else 0)
+        return self.net(x)
+
+
+def test_processes_tell_how_far_long_runs_are() -> None:
+    items = list(ProcessExecutor(2).run(task(replace(TRAININGS["sgd"], model=Slow).experiment()), blocks(2)))
+    told = [item.under_way for item in items if isinstance(item, Progress)]
+    assert told
+    assert all(0 < each <= 2 for each in told)

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.utils.data import TensorDataset
 
 import seedbed as sb
 from seedbed.report import terminal
-from seedbed.store import add_scores
+from seedbed.store import add_scores, load
 
 SCORES = """seed,method,test_acc,loss
 0,base,0.80,2.0
@@ -369,6 +370,26 @@ def test_bad_input_is_told_and_nothing_is_printed(line: str, message: str, seedb
     assert "Traceback" not in err
     lines = err.splitlines()
     assert len(lines) == len(set(lines))  # nothing is said twice
+
+
+def test_progress_of_long_runs_is_told_before_any_is_finished(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    study = replace(load("slow", folder / "seedbed.db"), runs=())
+    now = [0.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    file = io.StringIO()
+    watcher = terminal.ProgressWatcher(Console(file=file, width=100))
+    watcher.begun(study, 20)
+    now[0] = 60.0
+    watcher.progressed(5.0)
+    now[0] = 61.0
+    watcher.progressed(5.1)  # not every time
+    assert file.getvalue().splitlines()[1:] == ["0/20 runs, 5.0 more under way, 180 s left"]
+    bar = terminal.ProgressWatcher(Console(file=io.StringIO(), force_terminal=True, width=100))
+    bar.begun(study, 20)
+    bar.progressed(5.0)
+    assert bar._bar is not None
+    assert bar._bar.tasks[0].completed == 5.0
+    bar.close()
 
 
 def test_facts_are_wrapped_beside_their_labels_on_a_terminal() -> None:

@@ -22,11 +22,12 @@ class Device:
     Attributes:
         kind: what a study keeps of it: results of two GPUs of one kind agree, those of a GPU and a processor do not.
         index: which one of its kind; None for the one that torch takes of itself.
-        determined: settings of torch (names as of ``torch_settings``) under which a step gives the same bits each time,
-            and draws the same numbers whichever engine takes it.
+        alike: settings of torch (names as of ``torch_settings``) under which every engine draws the same numbers.
+        determined: settings under which a step gives the same bits each time.
     """
 
     kind: ClassVar[str] = "cpu"
+    alike: ClassVar[Mapping[str, Any]] = {}
     determined: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, index: int | None = None) -> None:
@@ -86,16 +87,18 @@ class Cuda(Device):
 
     kind = "cuda"
     # Attention is held to plain mathematics, since fused kernels draw their dropout otherwise than single operations.
-    # What is read before it is written would be a defect of torch; to fill it costs a kernel for each new tensor.
+    alike: ClassVar[Mapping[str, Any]] = {
+        "attention_flash": False,
+        "attention_memory_efficient": False,
+        "attention_cudnn": False,
+        "attention_math": True,
+    }
+    # Memory that is read before it is written would be a defect; to fill it costs a kernel for each new tensor.
     determined: ClassVar[Mapping[str, Any]] = {
         "deterministic_algorithms": "error",
         "fill_uninitialized_memory": False,
         "cudnn_benchmark": False,
         "cudnn_deterministic": True,
-        "attention_flash": False,
-        "attention_memory_efficient": False,
-        "attention_cudnn": False,
-        "attention_math": True,
     }
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -10,15 +10,25 @@ from seedbed.environment import Environment
 from seedbed.records import RunResult
 from seedbed.seeds import Assignment
 
+#: Learns how much is computed of runs that are not finished: 1.5 is one and a half runs' worth.
+Telling = Callable[[float], None]
+
+
+def silent(runs: float) -> None:
+    """Tell nobody."""
+
 
 class Trainer(Protocol):
     """What computes the runs of a task in one process."""
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Compute these runs and yield each as it is finished.
 
         A run's bits do not depend on the others of its block. An exception in a run's own code is a failed result,
         never raised.
+
+        Args:
+            told: called now and then with how much is computed of runs that are not yielded yet, in runs.
         """
         ...
 

@@ -117,9 +117,11 @@ def torch_settings(device: Device = CPU) -> dict[str, Any]:
 
 
 def settings_for(device: Device, *, determined: bool = True) -> dict[str, Any]:
-    """The settings under which runs are computed on a device: this process's own, and such as make a step on it give
-    the same bits each time."""
-    return torch_settings(device) | (dict(device.determined) if determined else {})
+    """The settings under which runs are computed on a device: this process's own, with those that make engines alike
+    there, and a step give the same bits each time, where that is wanted."""
+    own = torch_settings(device)
+    wanted = {**device.alike, **(device.determined if determined else {})}
+    return own | {name: value for name, value in wanted.items() if name in own}  # an older torch lacks some
 
 
 def apply_torch_settings(wanted: Mapping[str, Any]) -> None:

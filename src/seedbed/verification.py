@@ -30,7 +30,7 @@ from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
 from seedbed.engines.task import TrainingTask
 from seedbed.errors import WorkerError
-from seedbed.executors import Output, ProcessExecutor, why_not_sendable
+from seedbed.executors import Output, ProcessExecutor, Progress, why_not_sendable
 from seedbed.experiments import Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
@@ -238,7 +238,7 @@ def _trained_by_reference(
         try:
             with closing(ProcessExecutor(1).run(task, iter([[assignment]]))) as results:  # type: ignore[type-var]
                 for each in results:
-                    if not isinstance(each, Output):
+                    if not isinstance(each, Output | Progress):
                         (found[position],) = each
         except BaseException as error:
             found[position] = error

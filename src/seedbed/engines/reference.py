@@ -23,6 +23,7 @@ from seedbed.engines.results import failed, finished, is_finite
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
+from seedbed.tasks import Telling, silent
 
 SPLITS_KEPT = 4  # data sets of recent split seeds held in memory
 
@@ -64,12 +65,12 @@ class ReferenceTrainer:
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._prepared = lru_cache(SPLITS_KEPT)(self._prepare)
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Train these runs and yield each as it is finished."""
         for assignment in block:
             start = time.perf_counter()
             try:
-                yield self._run(assignment, start)
+                yield self._run(assignment, start, told)
             except (Exception, SystemExit) as error:  # the user's code may raise anything
                 yield failed(assignment, error, since=start)
 
@@ -92,7 +93,7 @@ class ReferenceTrainer:
         tensors = moved(whole_tensors(data.train), self._device.where)
         return data, tensors, Evaluator(self._experiment, data, self._device)
 
-    def _run(self, assignment: Assignment, start: float) -> RunResult:
+    def _run(self, assignment: Assignment, start: float, told: Telling) -> RunResult:
         data, tensors, evaluator = self._prepared(assignment.split)
         with generators.preserved(), fast_path_off():
             run = Run(self._experiment, data, tensors, assignment, self._device)
@@ -102,6 +103,7 @@ class ReferenceTrainer:
                 if epoch in self._curve_epochs:
                     for name, value in evaluator.scores(run.model).items():
                         curves.setdefault(name, []).append(value)
+                told(epoch / self._experiment.epochs)
             return finished(
                 assignment,
                 run.model,

@@ -1,7 +1,7 @@
 """Where runs are computed: in this process, in threads or worker processes of this machine, or on a cluster."""
 
 from seedbed.executors.processes import IN_WORKER, ProcessExecutor
-from seedbed.executors.protocol import Executor, Finished, Output
+from seedbed.executors.protocol import Executor, Finished, Output, Progress
 from seedbed.executors.sending import check_sendable, why_not_sendable
 from seedbed.executors.serial import SerialExecutor
 from seedbed.executors.threads import ThreadExecutor
@@ -12,6 +12,7 @@ __all__ = [
     "Finished",
     "Output",
     "ProcessExecutor",
+    "Progress",
     "SerialExecutor",
     "ThreadExecutor",
     "check_sendable",

@@ -16,7 +16,7 @@ from typing import Any
 
 from seedbed.errors import WorkerError
 from seedbed.executors.lines import Told
-from seedbed.executors.protocol import Finished, Output
+from seedbed.executors.protocol import Finished, Output, Progress
 from seedbed.executors.sending import dumps
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
@@ -36,6 +36,7 @@ class _Worker:
     is_ready: bool = False
     block: list[Assignment] = field(default_factory=list)  # what it was given and has not answered
     printed: bytes = b""
+    under_way: float = 0.0  # how much is computed of its runs that are not finished, in runs
 
 
 class ProcessExecutor:
@@ -48,7 +49,7 @@ class ProcessExecutor:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output | Progress]:
         """Compute the blocks and yield each run as it is finished."""
         return _Pool(task, blocks, self._workers).results()
 
@@ -66,7 +67,7 @@ class _Pool:
         self._losses: dict[Assignment, int] = {}
         self._told = Told()
 
-    def results(self) -> Iterator[Finished | Output]:
+    def results(self) -> Iterator[Finished | Output | Progress]:
         try:
             waiting = self._next()
             while waiting is not None or self._workers:
@@ -133,7 +134,7 @@ class _Pool:
         found = dict.fromkeys(sources[source] for source in wait(list(sources), LOOK))
         return [*found, *(each for each in self._workers if each not in found and each.process.poll() is not None)]
 
-    def _read(self, worker: _Worker) -> Iterator[RunResult | Output]:
+    def _read(self, worker: _Worker) -> Iterator[RunResult | Output | Progress]:
         if wait([worker.output], 0):
             yield from self._lines(worker, os.read(worker.output, 65536))
         has_ended = worker.process.poll() is not None
@@ -148,7 +149,11 @@ class _Pool:
             return
         if kind == "result":
             worker.block.remove(content.assignment)
+            worker.under_way = max(0.0, worker.under_way - 1)
             yield content
+        elif kind == "under way":
+            worker.under_way = content
+            yield Progress(sum(each.under_way for each in self._workers))
         elif kind == "ready":
             worker.is_ready = True
         elif kind == "fatal":

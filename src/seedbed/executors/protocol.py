@@ -18,6 +18,13 @@ class Output:
     text: str
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How much is computed of runs that are not finished, in runs."""
+
+    under_way: float
+
+
 #: Runs that were finished together, to be stored together.
 Finished = list[RunResult]
 
@@ -25,8 +32,9 @@ Finished = list[RunResult]
 class Executor(Protocol):
     """A place where runs are computed."""
 
-    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output]:
-        """Compute the blocks, which are taken one by one as there is room, and yield runs as they are finished.
+    def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output | Progress]:
+        """Compute the blocks, which are taken one by one as there is room, and yield runs as they are finished; what
+        they print, and how far they are, where that is known before.
 
         When the iterator is closed, everything that was started is ended.
 

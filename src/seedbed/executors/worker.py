@@ -12,12 +12,15 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 from seedbed.errors import SeedbedError
 from seedbed.tasks import Task
+
+TELLING_SECONDS = 0.5  # between two words about how far runs are
 
 
 def main(descriptor: int) -> None:
@@ -64,9 +67,21 @@ def _serve(parent: Connection[Any, Any], inbox: queue.SimpleQueue[Any], opening:
             for split in {assignment.split for assignment in block} - checked:
                 task.check_data(split)
                 checked.add(split)
-            for result in trainer.train(block):
+            for result in trainer.train(block, _Teller(parent)):
                 parent.send(("result", result))
             parent.send(("idle", None))
+
+
+class _Teller:
+    """Tells the parent how far the runs are, not too often."""
+
+    def __init__(self, parent: Connection[Any, Any]) -> None:
+        self._parent, self._last = parent, time.monotonic()
+
+    def __call__(self, runs: float) -> None:
+        if time.monotonic() - self._last > TELLING_SECONDS:
+            self._last = time.monotonic()
+            self._parent.send(("under way", runs))
 
 
 if __name__ == "__main__":

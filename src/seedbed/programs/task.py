@@ -19,7 +19,7 @@ from seedbed.programs.program import SEED_ROLES, Program
 from seedbed.programs.running import Ended, Running
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
-from seedbed.tasks import Stopped, Trainer
+from seedbed.tasks import Stopped, Telling, Trainer, silent
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -74,7 +74,7 @@ class ProgramTrainer:
         self._running: set[Running] = set()
         self._stopped = threading.Event()
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Run the program for each of these, one after the other.
 
         Raises:

@@ -53,6 +53,9 @@ class RuleWatcher(ProgressWatcher):
         """Count a run that is stored."""
         self._done += 1
 
+    def progressed(self, under_way: float) -> None:
+        """Nothing: the rule looks at finished runs."""
+
     def looked(self, look: Look, needed: int | None) -> None:
         """Show how the rule stands."""
         if self._asked is None or not look.n:

@@ -123,6 +123,7 @@ class ProgressWatcher:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._sum, self._count, self._done, self._pending = 0.0, 0, 0, 0
+        self._under_way = 0.0  # how much is computed of runs that are not finished, in runs
         self._primary = ""
         self._start = self._last_line = time.monotonic()
 
@@ -155,13 +156,26 @@ class ProgressWatcher:
     def finished(self, result: RunResult) -> None:
         """Count a run that is stored."""
         self._done += 1
+        self._under_way = max(0.0, self._under_way - 1)
         self._count_in(result.status, result.scores)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, rate=self._rate(), mean=self._mean())
+            self._bar.update(self._task, completed=self._computed, rate=self._rate(), mean=self._mean())
         elif not self._quiet and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
             left = (self._pending - self._done) * (time.monotonic() - self._start) / self._done
             self._print(f"{self._done}/{self._pending} runs, {self._rate()}, {left:.0f} s left, {self._mean()}")
+
+    def progressed(self, under_way: float) -> None:
+        """Show how much is computed of runs that are not finished."""
+        self._under_way = under_way
+        done = self._computed
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, rate=self._rate())
+        elif not self._quiet and done and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            left = (self._pending - done) * (time.monotonic() - self._start) / done
+            so_far = f"{self._done}/{self._pending} runs, {under_way:.1f} more under way, {left:.0f} s left"
+            self._print(", ".join(filter(None, [so_far, self._mean()])))
 
     def said(self, line: str) -> None:
         """Show a warning, or what a run's code printed."""
@@ -180,8 +194,12 @@ class ProgressWatcher:
             self._sum += scores[self._primary]
             self._count += 1
 
+    @property
+    def _computed(self) -> float:
+        return self._done + self._under_way
+
     def _rate(self) -> str:
-        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        rate = self._computed / max(time.monotonic() - self._start, 1e-9)
         return f"{rate:.1f} runs/s" if rate >= 1 else f"{1 / rate:.1f} s a run"
 
     def _mean(self) -> str:

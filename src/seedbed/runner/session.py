@@ -11,19 +11,24 @@ from typing import Any, Protocol
 
 from seedbed import cores
 from seedbed.errors import WorkerError
-from seedbed.executors import Executor, Finished, Output, ProcessExecutor, SerialExecutor, ThreadExecutor
+from seedbed.executors import Executor, Finished, Output, ProcessExecutor, Progress, SerialExecutor, ThreadExecutor
 from seedbed.executors.places import Place
 from seedbed.records import RunResult, Status
 from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
 from seedbed.store import StudyWriter, load
 from seedbed.study import StoredRun, Study
+from seedbed.tasks import Telling, silent
 
 SPARE_THREADS = 2  # beside one a core: models are made and evaluated by one thread at a time, others train meanwhile
 
 
 class Watcher(Protocol):
-    """Who is told how it goes."""
+    """Who is told how it goes.
+
+    One that has a method ``progressed(under_way: float)`` is told too, every second or so where runs take longer, how
+    much is computed of those that are not finished, in runs.
+    """
 
     def begun(self, study: Study, pending: int) -> None:
         """The study is open: ``study`` holds the asked runs that are stored already, ``pending`` are to be computed."""
@@ -91,6 +96,7 @@ class Session:
         self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
         self._workers, self._beside, self._place = workers, beside, place
         self._leading: tuple[float, tuple[Any, ...]] = (math.inf, ())  # of the runs known here: score and place
+        self._told_progress: Telling = getattr(watcher, "progressed", silent)
         self._unmet: list[RunResult] = []  # repeated for what was not kept of them, and failed
 
     def compute(self) -> None:
@@ -151,6 +157,9 @@ class Session:
                     break
                 if isinstance(item, Output):
                     self._watcher.said(item.text)
+                    continue
+                if isinstance(item, Progress):
+                    self._told_progress(item.under_way)
                     continue
                 for result in self._keep(item):
                     part = open_blocks.pop(result.assignment)

@@ -16,7 +16,7 @@ from typing import Any
 from seedbed.errors import InputError
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment
-from seedbed.tasks import Stopped, Trainer
+from seedbed.tasks import Stopped, Telling, Trainer, silent
 from seedbed.trials.definition import RECORDER, Trial
 from seedbed.trials.recorder import Recorder, as_number, check_name
 
@@ -67,7 +67,7 @@ class _TrialTrainer:
         self._task = task
         self._stopped = False
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Call the function for each assignment."""
         for assignment in block:
             yield self._run(assignment)

@@ -36,7 +36,7 @@ from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
-from seedbed.tasks import Stopped
+from seedbed.tasks import Stopped, Telling, silent
 
 SPLITS_KEPT = 4  # trainings of recent split seeds held in memory
 SEGMENT_SECONDS = 0.25  # about how long a block trains before it looks whether it is to stop
@@ -152,7 +152,7 @@ class LanesTrainer:
         """End what other threads are training, soon; nothing of it is kept."""
         self._stopped.set()
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Train these runs and yield each as it is finished."""
         for each in self._blocks(block):
             yield from each.results()

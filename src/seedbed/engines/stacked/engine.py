@@ -29,6 +29,7 @@ from seedbed.errors import WorkerError
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult
 from seedbed.seeds import Assignment
+from seedbed.tasks import Telling, silent
 
 SPLITS_KEPT = 4  # data of recent split seeds held in memory
 
@@ -169,14 +170,14 @@ class StackedTrainer:
     def stop(self) -> None:
         """Nothing: it is not called from several threads."""
 
-    def train(self, block: Sequence[Assignment]) -> Iterator[RunResult]:
+    def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Train these runs and yield each as it is finished."""
         for split, chosen in self._blocks(block):
             start = time.perf_counter()
             began, failures = self._begin(chosen, start)
             yield from failures
             if began:
-                yield from self._trained(split, began, start)
+                yield from self._trained(split, began, start, told)
 
     def weights_after_one_step(self, block: Sequence[Assignment]) -> list[dict[str, Tensor]]:
         """Every parameter and buffer of each run after its first step."""
@@ -216,7 +217,9 @@ class StackedTrainer:
                     failures.append(failed(assignment, error, since=start))
         return began, failures
 
-    def _trained(self, split: int, began: Mapping[Assignment, Start], start: float) -> Iterator[RunResult]:
+    def _trained(
+        self, split: int, began: Mapping[Assignment, Start], start: float, told: Telling
+    ) -> Iterator[RunResult]:
         try:
             evaluator = self._prepared(split).evaluator
         except Exception as error:
@@ -231,6 +234,7 @@ class StackedTrainer:
                         for slot, curve in enumerate(curves):
                             for name, value in evaluator.scores(block.model(slot)).items():
                                 curve.setdefault(name, []).append(value)
+                    told(len(began) * epoch / self._experiment.epochs)
         except Exception as error:  # the user's code may raise anything
             if memory.has_run_out(error):
                 raise self._too_many(error) from error
