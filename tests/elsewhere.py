@@ -72,8 +72,15 @@ def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def _fused_dropout(x: Tensor, share: float, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    mask = torch.rand(x.shape, generator=generator or GLOBAL) < share
+    mask = torch.rand(x.shape, generator=generator or GLOBAL, dtype=x.dtype) < share
+    if not _is_dense(x):  # then the kernel takes another way through the elements, as the one of a GPU does
+        mask = mask.flip(0)
     return x * mask / share, mask.to(torch.uint8)
+
+
+def _is_dense(x: Tensor) -> bool:
+    order = sorted(range(x.dim()), key=x.stride, reverse=True)
+    return x.permute(order).is_contiguous()
 
 
 def _dropout(x: Tensor, p: float, train: bool | None = True) -> tuple[Tensor, Tensor]:
@@ -94,8 +101,19 @@ _TAKEN: Mapping[Any, Callable[..., Any]] = {
 
 
 class _Module(backend_registration._DummyBackendModule):
+    def is_available(self) -> bool:
+        return False  # to those who look for any accelerator: other tests of this process
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.float32]
+
     def manual_seed_all(self, seed: int) -> None:
         GLOBAL.manual_seed(seed)
+
+
+class _Hook(backend_registration._DummyPrivateUse1Hook):
+    def is_available(self) -> bool:
+        return False
 
 
 class Elsewhere(devices.Device):
@@ -121,7 +139,7 @@ class Elsewhere(devices.Device):
 
 
 def _register() -> None:
-    backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+    backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module(), hook=_Hook())
     for function in (aten.empty.memory_format, aten.empty_strided.default):
         _LIBRARY.impl(
             function.name().removeprefix("aten::"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 def trained(engine: str, experiment: sb.Experiment, device: Device, *, stack: int = 4) -> list[RunResult]:
     settings = {"stack": stack} if engine == "stacked" else {}
+    device.prepare()
     with applied(settings_for(device), device):
         made = engines.make(engine, settings, device).trainer(experiment, Recording(curve_stride=1, weights=True))
         found = {result.assignment: result for result in made.train(BLOCK)}
@@ -79,7 +81,7 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     Cuda(1).check()
-    with pytest.raises(sb.InputError, match="there are only 2: cuda:0 to cuda:1"):
+    with pytest.raises(sb.InputError, match="there are only cuda:0 to cuda:1"):
         Cuda(2).check()
 
 
@@ -99,6 +101,18 @@ def test_a_run_on_a_missing_gpu_stores_nothing(tmp_path: Path, seedbed: Any) -> 
 def test_a_processor_is_taken_as_the_process_has_set_it(tmp_path: Path) -> None:
     with pytest.raises(sb.InputError, match="deterministic=False is for GPUs"):
         sb.run(TRAININGS["sgd"].experiment(), range(2), deterministic=False, store=tmp_path / "s.db")
+
+
+def test_a_cluster_must_be_asked_for_its_gpus(tmp_path: Path) -> None:
+    with pytest.raises(sb.InputError, match="give gpus_per_task"):
+        sb.run(TRAININGS["sgd"].experiment(), range(2), device=NAME, on="ray", store=tmp_path / "s.db")
+
+
+def test_engines_tells_what_runs_on_a_gpu(seedbed: Any) -> None:
+    status, out, _ = seedbed("engines digits --device cuda")
+    assert status == 0
+    assert "lanes: cannot: it trains on the processor, and cuda is asked for" in out
+    assert "stacked: can run it, and auto takes it" in out
 
 
 def test_trials_compute_where_they_like(tmp_path: Path) -> None:
@@ -195,9 +209,50 @@ def test_only_masks_of_dropout_are_drawn_by_the_kernel_of_dropout() -> None:
 
     experiment = Training(model=noisy_net, epochs=2).experiment()
     (graph, *_) = capture_steps(experiment, experiment.data.train.tensors).values()  # type: ignore[union-attr]
-    assert [(draw.kind, draw.fused) for draw in graph.draws][:2] == [("normal", False), ("bernoulli", False)]
-    assert all(draw.fused for draw in graph.draws[2:])
-    assert len(graph.draws) > 2
+    own, masks = graph.draws[:2], graph.draws[2:]
+    assert [draw.kind for draw in own] == ["normal", "bernoulli"]
+    assert not any(draw.dropped for draw in own)
+    assert masks
+    assert all(draw.dropped for draw in masks)
+
+
+class PartlyDropped(nn.Module):
+    """Drops from every other value of a layer, which lie apart in memory, and from those that begin at the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(4 + 5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values = torch.tanh(self.first(x))
+        flat = nn.functional.dropout(values.flatten()[3:-5], 0.4, self.training).view(len(x) - 1, 8)
+        kept = torch.cat([nn.functional.dropout(values[:, ::2], 0.4, self.training), x], 1)
+        return self.last(kept) + nn.functional.pad(flat, (0, 0, 0, 1))[:, :3]
+
+
+def test_masks_of_tensors_that_lie_otherwise_are_those_of_the_reference_engine() -> None:
+    experiment = Training(model=PartlyDropped, epochs=2).experiment()
+    reference, stacked = (trained(engine, experiment, ELSEWHERE) for engine in ("reference", "stacked"))
+    assert max(map(gap, stacked, reference)) < FINAL_GAP
+
+
+class DrawsHere(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = plain_net()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x + 0.01 * torch.randn(x.shape).to(x.device) if self.training else x)
+
+
+def test_what_is_drawn_on_the_processor_for_a_step_elsewhere_is_left_to_the_reference_engine() -> None:
+    experiment = Training(model=DrawsHere, epochs=1).experiment()
+    data = make_data(experiment, 0)
+    assert engines.make("stacked").refusal(experiment, data) is None
+    told = engines.make("stacked", device=ELSEWHERE).refusal(experiment, data)
+    assert told is not None
+    assert told.startswith("a step draws random numbers on the processor")
+    assert engines.choose("auto", experiment, data, device=ELSEWHERE).engine.name == "reference"
 
 
 def test_a_study_goes_on_where_it_began(tmp_path: Path) -> None:
@@ -249,8 +304,13 @@ def test_what_cannot_be_trained_there_is_told_before_anything_is_stored(tmp_path
 
 @pytest.fixture
 def _full_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any, **kwargs: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+    """It has memory for two runs."""
+    build = engine_module.build
+
+    def full(graph: Any, count: int, *args: Any, **kwargs: Any) -> Any:
+        if count > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return build(graph, count, *args, **kwargs)
 
     monkeypatch.setattr(engine_module, "build", full)
 
@@ -282,9 +342,19 @@ class _Recurrent(nn.Module):
 # A GPU
 
 
+@pytest.fixture
+def _full_precision() -> Iterator[None]:
+    """Convolutions and recurrent layers of cuDNN round to TensorFloat32 unless told otherwise."""
+    rounding = {"cuda_matmul_precision", "cudnn_conv_precision", "cudnn_rnn_precision"}
+    with applied(dict.fromkeys(rounding, "ieee"), Cuda()):
+        yield
+
+
 @cuda
-@pytest.mark.parametrize("name", [*STACKED, "recurrent"])
+@pytest.mark.usefixtures("_full_precision")
+@pytest.mark.parametrize("name", [*(name for name in STACKED if name != "images"), "recurrent"])
 def test_engines_agree_on_a_gpu(name: str) -> None:
+    """But for images: the backward pass of adaptive pooling has no determined way there."""
     from seedbed.verification import Nudged
 
     training = {**TRAINED, **NETWORKS}[name]
@@ -297,7 +367,7 @@ def test_engines_agree_on_a_gpu(name: str) -> None:
 @cuda
 @pytest.mark.parametrize("engine", ["reference", "stacked"])
 def test_a_gpu_gives_the_same_bits_again(engine: str) -> None:
-    for training in (TRAININGS["dropout"], NETWORKS["images"], NETWORKS["words"]):
+    for training in (TRAININGS["dropout"], NETWORKS["signals"], NETWORKS["words"]):
         first, again = (trained(engine, training.experiment(), Cuda()) for _ in range(2))
         assert [each.weights_hash for each in first] == [each.weights_hash for each in again]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -46,6 +48,17 @@ def test_a_setting_that_changes_bits_is_another_environment(name: str) -> None:
     after = environment.capture()
     assert name in {line.partition(":")[0] for line in before.differences(after)}
     assert before.hash != after.hash
+
+
+def test_precisions_that_disagree_are_no_error() -> None:
+    """Torch refuses to say one precision for all where a backend was given its own."""
+    code = (
+        "import torch; from seedbed.torch_settings import applied, torch_settings\n"
+        "torch.backends.cuda.matmul.fp32_precision = 'tf32'\n"
+        "with applied(torch_settings()): print(torch_settings()['float32_matmul_precision'])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "as each backend says"
 
 
 def test_settings_are_json_values() -> None:

@@ -490,6 +490,22 @@ def test_the_number_of_stacked_runs_suits_memory_and_the_study(monkeypatch: pyte
     assert proposed(runs=1000, workers=2) == 1
 
 
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.scale = plain_net(), nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x) * self.scale
+
+
+def test_states_of_single_numbers_are_stacked_too() -> None:
+    optimizer = functools.partial(torch.optim.Adagrad, lr=0.05, initial_accumulator_value=0.1)
+    experiment = Training(model=Scaled, optimizer=optimizer, epochs=2).experiment()
+    own, reference = trained("stacked", experiment), trained("reference", experiment)
+    assert max(map(gap, own, reference)) < FINAL_GAP
+
+
 def test_a_gpu_holds_more_runs_and_the_rows_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
     from seedbed.devices import Cuda
     from seedbed.engines.stacked import sizing

@@ -1,4 +1,4 @@
-"""Where runs are computed: a processor, or a GPU. What differs from kind to kind is said here, and nowhere else."""
+"""Where runs are computed: a processor, or a GPU; and what of it the rest must know."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+# What libraries on a GPU read at their start, and choose their ways by.
+CUDA_VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "CUBLASLT_WORKSPACE_SIZE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "TORCH_BLAS_PREFER_CUBLASLT",
+)
 _NAME = re.compile(r"(?P<kind>[a-z]+)(:(?P<index>[0-9]+))?")
 
 
@@ -53,8 +61,24 @@ class Device:
     def check(self) -> None:
         """Raise an InputError where it cannot be used by this process."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be used by this process."""
+        try:
+            self.check()
+        except InputError:
+            return False
+        return True
+
+    def settled(self) -> Device:
+        """The one of its kind that torch takes in this process."""
+        return self
+
     def prepare(self) -> None:
         """What must be there before the process uses it for the first time."""
+
+    def release(self) -> None:
+        """Give back memory that this process holds without need."""
 
     def identity(self) -> dict[str, Any]:
         """What of it can change bits, beside what every environment has."""
@@ -110,30 +134,46 @@ class Cuda(Device):
             raise InputError(f"device {self.name} is asked for, and torch {built}")
         count = torch.cuda.device_count()
         if self.index is not None and self.index >= count:
-            raise InputError(f"device {self.name} is asked for, and there are only {count}: cuda:0 to cuda:{count - 1}")
+            known = f"there are only cuda:0 to cuda:{count - 1}" if count > 1 else "there is only cuda:0"
+            raise InputError(f"device {self.name} is asked for, and {known}")
+
+    def settled(self) -> Device:
+        """With its index."""
+        import torch
+
+        return self if self.index is not None else Cuda(torch.cuda.current_device())
 
     def prepare(self) -> None:
-        """The libraries' workspaces, which they need to give the same bits each time; they read it at their start."""
+        """The workspaces of cuBLAS, which it needs to give the same bits each time, and reads at its start; and CUDA
+        itself, so that the states of its generators can be kept."""
+        import torch
+
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+
+    def release(self) -> None:
+        """Give back what torch's allocator keeps."""
+        import torch
+
+        torch.cuda.empty_cache()
 
     def identity(self) -> dict[str, Any]:
         """The GPU's model, and the libraries."""
         import torch
 
-        variables = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
         return {
             "gpu": torch.cuda.get_device_name(self.where),
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-            **{name: os.environ[name] for name in variables if name in os.environ},
+            **{name: os.environ[name] for name in CUDA_VARIABLES if name in os.environ},
         }
 
     def free_memory(self) -> int:
-        """Bytes that the GPU has free, and those that torch holds of it without need."""
+        """Bytes that the GPU has free."""
         import torch
 
-        free, _ = torch.cuda.mem_get_info(self.where)
-        return free + torch.cuda.memory_reserved(self.where) - torch.cuda.memory_allocated(self.where)
+        self.release()
+        return int(torch.cuda.mem_get_info(self.where)[0])
 
     def state(self) -> Tensor:
         """The state of this GPU's global generator."""
@@ -161,14 +201,15 @@ def parse(name: str) -> Device:
 
 def moved(value: Any, where: torch.device) -> Any:
     """A tensor, or what is made of tensors, on a device; everything else as it is."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
+    if callable(getattr(value, "to", None)):  # packed sequences and batches of other libraries, too
         return value.to(where)
     if type(value) in (tuple, list):
         return type(value)(moved(each, where) for each in value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(moved(each, where) for each in value))
-    if isinstance(value, Mapping) and type(value) is dict:
-        return {key: moved(each, where) for key, each in value.items()}
+    if isinstance(value, dict):
+        try:
+            return type(value)((key, moved(each, where)) for key, each in value.items())
+        except TypeError:  # a mapping that is made otherwise
+            return {key: moved(each, where) for key, each in value.items()}
     return value

@@ -41,8 +41,10 @@ def preserved() -> Iterator[None]:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
+        for index, before in enumerate(cuda_states or ()):
+            # To set a state, though it be the same, makes cuDNN draw its dropout anew.
+            if not torch.equal(before, torch.cuda.get_rng_state(index)):
+                torch.cuda.set_rng_state(before, index)
 
 
 @contextlib.contextmanager

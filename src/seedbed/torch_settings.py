@@ -33,7 +33,7 @@ def _settings() -> dict[str, _Setting]:
         ),
         "fill_uninitialized_memory": _of_attribute(torch.utils.deterministic, "fill_uninitialized_memory"),
         "flush_denormal": _Setting(_flushes_denormal, torch.set_flush_denormal),
-        "float32_matmul_precision": _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+        "float32_matmul_precision": _Setting(_matmul_precision, _set_matmul_precision),
         "autocast": _Setting(
             lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)
         ),
@@ -63,6 +63,26 @@ def _settings() -> dict[str, _Setting]:
     return settings
 
 
+_MIXED = "as each backend says"
+
+
+def _matmul_precision() -> str:
+    """The setting for all backends; each has one of its own beside, and where they disagree, torch refuses to say."""
+    import torch
+
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return _MIXED
+
+
+def _set_matmul_precision(value: str) -> None:
+    import torch
+
+    if value != _MIXED:
+        torch.set_float32_matmul_precision(value)
+
+
 def _of_cuda() -> dict[str, _Setting]:
     """What can change bits on a GPU beside."""
     import torch
@@ -83,6 +103,10 @@ def _of_cuda() -> dict[str, _Setting]:
         "cuda_reduced_precision_bf16": _of_attribute(cuda.matmul, "allow_bf16_reduced_precision_reduction"),
         "cuda_fp16_accumulation": _of_attribute(cuda.matmul, "allow_fp16_accumulation"),
     }
+    if hasattr(cuda, "fp16_bf16_reduction_math_sdp_allowed"):  # of attention by plain mathematics
+        settings["attention_math_reduced_precision"] = _Setting(
+            cuda.fp16_bf16_reduction_math_sdp_allowed, cuda.allow_fp16_bf16_reduction_math_sdp
+        )
     # TensorFloat32, as newer versions say it, or as older ones do: to mix both is an error.
     for name, holder in (("cuda_matmul", cuda.matmul), ("cudnn_conv", cudnn), ("cudnn_rnn", cudnn)):
         part = getattr(cudnn, name.removeprefix("cudnn_"), None) if holder is cudnn else holder
@@ -139,8 +163,8 @@ def apply_torch_settings(wanted: Mapping[str, Any]) -> None:
 def applied(wanted: Mapping[str, Any], device: Device = CPU) -> Iterator[None]:
     """Run the block with torch set as ``wanted`` says, and put the settings back."""
     before = torch_settings(device)
-    apply_torch_settings(wanted)
     try:
+        apply_torch_settings(wanted)
         yield
     finally:
         apply_torch_settings(before)

@@ -31,7 +31,7 @@ from seedbed.engines.reference import Run
 from seedbed.engines.task import TrainingTask
 from seedbed.errors import WorkerError
 from seedbed.executors import Output, ProcessExecutor, Progress, why_not_sendable
-from seedbed.experiments import Experiment
+from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.store import load, recall, remember
@@ -47,6 +47,9 @@ STEP_FACTOR = 50.0
 # and it happens in few runs, so that of several one may lie beyond the bound.
 SHAKEN = 4
 STEP_FLOOR = 64 * 2.0**-24  # relative to the largest weight: where the reference engine's step happens to be exact
+
+
+_Rows = tuple[Data, Any]  # of a split, and the whole tensors of its training rows on a device
 
 
 def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VERIFIED) -> list[Assignment]:
@@ -77,6 +80,7 @@ def ensure(
     """
     if study.identity.engine == "reference":
         return None
+    device.prepare()
     settings = torch_settings(device) if settings is None else settings
     engine = engines.make(study.identity.engine, study.identity.engine_settings, device)
     here = environment.capture(engine.environment, device, settings).hash
@@ -113,15 +117,20 @@ def verify(
     trainer = engine.trainer(experiment, Recording(weights=True))
     after = trainer.weights_after_one_step(assignments)
     steps, step_reference, scale = [], 0.0, 0.0
+    rows: dict[int, _Rows] = {}
     for assignment, found in zip(assignments, after, strict=True):
-        reference = _one_step(experiment, assignment, torch.float32, device)
-        exact = _one_step(experiment, assignment, torch.float64, device)
+        if assignment.split not in rows:
+            data = make_data(experiment, assignment.split)
+            rows = {assignment.split: (data, moved(whole_tensors(data.train), device.where))}  # one at a time
+        on = rows[assignment.split]
+        reference = _one_step(experiment, assignment, torch.float32, device, on)
+        exact = _one_step(experiment, assignment, torch.float64, device, on)
         truth = exact if exact is not None else reference
         assert reference is not None
         assert truth is not None
         steps.append(_difference(found, truth))
         shaken = replace(experiment, model=Shaken(experiment.model))
-        others = [_one_step(shaken, assignment, torch.float32, device) for _ in range(SHAKEN)]
+        others = [_one_step(shaken, assignment, torch.float32, device, on) for _ in range(SHAKEN)]
         for each in (reference, *others):
             assert each is not None
             step_reference = max(step_reference, _difference(each, truth))
@@ -130,6 +139,8 @@ def verify(
     step = sorted(steps)[-2] if len(steps) > 2 else max(steps)
     bound = max(STEP_FACTOR * step_reference, STEP_FLOOR * scale)
     first = assignments[0]
+    rows.clear()
+    device.release()
     plain, nudged = _trained_by_reference(experiment, first, threads, device)
     (own,) = trainer.train([first])
     final = _gap(own, plain, primary)
@@ -147,12 +158,12 @@ def verify(
 
 
 def _one_step(
-    experiment: Experiment, assignment: Assignment, dtype: torch.dtype, device: Device
+    experiment: Experiment, assignment: Assignment, dtype: torch.dtype, device: Device, rows: _Rows
 ) -> dict[str, Tensor] | None:
     """The reference engine's weights and buffers after one step; None where the model has no step in float64."""
-    data = make_data(experiment, assignment.split)
+    data, tensors = rows
     with generators.preserved(), fast_path_off():
-        run = Run(experiment, data, moved(whole_tensors(data.train), device.where), assignment, device)
+        run = Run(experiment, data, tensors, assignment, device)
         if dtype is torch.float64:
             try:
                 run.widen()

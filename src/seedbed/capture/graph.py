@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -37,6 +37,24 @@ class OutputKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Place:
+    """How a tensor lies in memory: its strides, and how many elements behind a multiple of 16 bytes it begins."""
+
+    strides: tuple[int, ...]
+    begins: int
+
+    @staticmethod
+    def of(x: Tensor) -> Place:
+        """That of a tensor whose memory begins at such a multiple, as an allocator gives it."""
+        return Place(tuple(x.stride()), int(x.storage_offset()) % max(1, 16 // x.element_size()))
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype, where: torch.device) -> Tensor:
+        """A new tensor that lies so."""
+        span = self.begins + 1 + sum((size - 1) * stride for size, stride in zip(shape, self.strides, strict=True))
+        return torch.empty(span, dtype=dtype, device=where).as_strided(shape, self.strides, self.begins)
+
+
+@dataclass(frozen=True)
 class Draw:
     """One drawing of random numbers from torch's global generator on CPU.
 
@@ -47,8 +65,8 @@ class Draw:
             with strides of its own gets other numbers in its rows than a contiguous one.
         dtype: of the tensor drawn.
         parameters: (probability of a one,), (from, to), or (mean, standard deviation).
-        fused: whether it is the mask of a dropout, which a GPU draws in the kernel that applies it, otherwise than by
-            ``bernoulli_``.
+        dropped: where it is the mask of a dropout, how the tensor lies that is dropped from: a GPU draws the mask in
+            the kernel that applies it, otherwise than by ``bernoulli_``, and in an order that depends on that.
     """
 
     kind: Literal["bernoulli", "uniform", "normal"]
@@ -56,7 +74,7 @@ class Draw:
     strides: tuple[int, ...]
     dtype: torch.dtype
     parameters: tuple[float, ...]
-    fused: bool = field(default=False, compare=False)
+    dropped: Place | None = field(default=None, compare=False)
 
     @property
     def probability(self) -> float:
@@ -81,11 +99,17 @@ class Draw:
         Args:
             where: the device; the processor where not given.
         """
+        return self.drawn(generator, where).to(self.dtype)
+
+    def drawn(self, generator: torch.Generator | None = None, where: torch.device | None = None) -> Tensor:
+        """As ``sample``, but a mask may be of a smaller type."""
+        if self.dropped is not None and where is not None and where.type != "cpu":
+            # The kernel of F.dropout itself; unlike F.dropout it takes a generator. Its mask depends on no value.
+            _, mask = torch._fused_dropout(
+                self.dropped.empty(self.shape, self.dtype, where), self.probability, generator
+            )
+            return mask
         values = torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=where)
-        if self.fused and values.device.type != "cpu":
-            # The kernel of F.dropout itself, of ones; unlike F.dropout it takes a generator.
-            _, mask = torch._fused_dropout(values.fill_(1), self.probability, generator)
-            return mask.to(self.dtype)
         if self.kind == "bernoulli":
             return values.bernoulli_(*self.parameters, generator=generator)
         if self.kind == "uniform":

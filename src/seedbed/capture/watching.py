@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seedbed.capture.graph import Draw
+from seedbed.capture.graph import Draw, Place
 from seedbed.capture.refusal import Refusal, users_line
 
 aten = torch.ops.aten
@@ -180,7 +180,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = self._computed(func, args, kwargs or {})
         number = self._dropouts.follow(func, args, result, len(self.draws))
         if number is not None:
-            self.draws[number] = replace(self.draws[number], fused=True)
+            self.draws[number] = replace(self.draws[number], dropped=Place.of(args[0]))
         return result
 
     def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:

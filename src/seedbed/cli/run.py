@@ -44,7 +44,11 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option(
     "--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes, stacked or reference."
 )
-@click.option("--workers", type=int, help="Processes (lanes: threads); as many as the cores allow where not given.")
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes (lanes: threads); as many as the cores allow where not given, and one on a GPU.",
+)
 @places.options
 @click.option("--stack", type=int, metavar="RUNS", help="How many runs the stacked engine trains as one; fixed at the "
               "study's first run. Proposed from memory where not given.")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from seedbed.copying import fresh_copy
 from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import Batches, whole_tensors
 from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.narrow import DrawnNarrow
 from seedbed.engines.protocol import Trainer
 from seedbed.engines.results import failed, finished, is_finite
 from seedbed.experiments import Data, Experiment
@@ -63,7 +65,7 @@ class ReferenceTrainer:
     def __init__(self, experiment: Experiment, recording: Recording, device: Device) -> None:
         self._experiment, self._recording, self._device = experiment, recording, device
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
-        self._prepared = lru_cache(SPLITS_KEPT)(self._prepare)
+        self._prepared = lru_cache(SPLITS_KEPT if device.is_processor else 1)(self._prepare)
 
     def train(self, block: Sequence[Assignment], told: Telling = silent) -> Iterator[RunResult]:
         """Train these runs and yield each as it is finished."""
@@ -139,7 +141,7 @@ class Run:
         generators.seed_all(assignment.init)
         self.model = make_model(experiment)
         if not device.is_processor:
-            self.model.to(device.where)
+            self.model = fresh_copy(self.model).to(device.where)  # what models share stays where it is
             if isinstance(self._loss, nn.Module):
                 self._loss.to(device.where)
         self._batches = Batches(
@@ -195,6 +197,13 @@ class Run:
         between()
         self._step(*next(batches))
 
+    def draws_on_the_processor(self) -> bool:
+        """Take a step, and see whether the processor's generator has moved."""
+        inputs, target = next(self._batches.epoch())
+        before = torch.get_rng_state()
+        self._step(inputs, target)
+        return not torch.equal(before, torch.get_rng_state())
+
     def _step(self, inputs: tuple[Any, ...], target: Any) -> None:
         if self._needs_closure:
             self.optimizer.step(lambda: float(self._gradient(inputs, target)))
@@ -214,8 +223,9 @@ class Run:
             inputs, target = moved(inputs, self._device.where), moved(target, self._device.where)
         if self._wide:
             inputs, target = tuple(map(_widened, inputs)), _widened(target)
-        loss = self._loss(self.model(*inputs), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with DrawnNarrow() if self._wide else contextlib.nullcontext():
+            loss = self._loss(self.model(*inputs), target)
+            loss.backward()  # type: ignore[no-untyped-call]
         if self._experiment.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._experiment.clip_norm)
         if self._experiment.clip_value is not None:

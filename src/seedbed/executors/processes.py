@@ -153,13 +153,16 @@ class _Pool:
             yield content
         elif kind == "under way":
             worker.under_way = content
-            yield Progress(sum(each.under_way for each in self._workers))
+            yield self._progress()
         elif kind == "ready":
             worker.is_ready = True
         elif kind == "fatal":
             raise content
         elif kind == "broken":
             raise WorkerError(f"a worker process could not be made ready, or failed between runs: {content}")
+
+    def _progress(self) -> Progress:
+        return Progress(sum(each.under_way for each in self._workers))
 
     def _lines(self, worker: _Worker, chunk: bytes) -> Iterator[Output]:
         *lines, worker.printed = (worker.printed + chunk).split(b"\n")
@@ -168,8 +171,9 @@ class _Pool:
             if self._told.is_new(text):
                 yield Output(text)
 
-    def _lost(self, worker: _Worker) -> Iterator[RunResult | Output]:
+    def _lost(self, worker: _Worker) -> Iterator[RunResult | Output | Progress]:
         yield from self._finish(worker)
+        yield self._progress()
         code = worker.process.returncode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         if not worker.is_ready:

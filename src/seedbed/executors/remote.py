@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seedbed.devices import CUDA_VARIABLES
 from seedbed.environment import LIBRARY_VARIABLES, Environment
 from seedbed.errors import IdentityError, SeedbedError, WorkerError
 from seedbed.executors.lines import Told
@@ -35,7 +36,7 @@ TASKS_KEPT = 4  # in a process that serves one call after the other; each holds 
 
 def variables(task: Task) -> dict[str, str]:
     """What must be in the environment of a process that computes, before torch is loaded there."""
-    ours = {name: os.environ[name] for name in LIBRARY_VARIABLES if name in os.environ}
+    ours = {name: os.environ[name] for name in (*LIBRARY_VARIABLES, *CUDA_VARIABLES) if name in os.environ}
     return {**dict.fromkeys(THREAD_VARIABLES, str(task.threads)), IN_WORKER: "1", **ours}
 
 

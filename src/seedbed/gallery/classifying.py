@@ -13,6 +13,9 @@ from seedbed.experiments import Data, Experiment
 from seedbed.gallery import checks
 
 
+EVALUATED = 250  # rows at a time: of larger batches a convolution's values leave a processor's cache
+
+
 def classifier(
     name: str,
     model: Callable[[], nn.Module],
@@ -40,4 +43,5 @@ def classifier(
         epochs=epochs,
         metrics={"accuracy": metrics.accuracy},
         primary="test/accuracy",
+        evaluation_batch_size=EVALUATED,
     )

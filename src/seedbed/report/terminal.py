@@ -162,19 +162,16 @@ class ProgressWatcher:
             self._bar.update(self._task, completed=self._computed, rate=self._rate(), mean=self._mean())
         elif not self._quiet and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            left = (self._pending - self._done) * (time.monotonic() - self._start) / self._done
-            self._print(f"{self._done}/{self._pending} runs, {self._rate()}, {left:.0f} s left, {self._mean()}")
+            self._print(f"{self._done}/{self._pending} runs, {self._rate()}, {self._left():.0f} s left, {self._mean()}")
 
     def progressed(self, under_way: float) -> None:
         """Show how much is computed of runs that are not finished."""
         self._under_way = under_way
-        done = self._computed
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, rate=self._rate())
-        elif not self._quiet and done and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._bar.update(self._task, completed=self._computed, rate=self._rate())
+        elif not self._quiet and self._computed and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            left = (self._pending - done) * (time.monotonic() - self._start) / done
-            so_far = f"{self._done}/{self._pending} runs, {under_way:.1f} more under way, {left:.0f} s left"
+            so_far = f"{self._done}/{self._pending} runs, {under_way:.1f} more under way, {self._left():.0f} s left"
             self._print(", ".join(filter(None, [so_far, self._mean()])))
 
     def said(self, line: str) -> None:
@@ -200,7 +197,11 @@ class ProgressWatcher:
 
     def _rate(self) -> str:
         rate = self._computed / max(time.monotonic() - self._start, 1e-9)
-        return f"{rate:.1f} runs/s" if rate >= 1 else f"{1 / rate:.1f} s a run"
+        return f"{rate:.1f} runs/s" if rate >= 1 or not rate else f"{1 / rate:.1f} s a run"
+
+    def _left(self) -> float:
+        """About how many seconds are left, where something is computed."""
+        return max(0.0, (self._pending - self._computed) * (time.monotonic() - self._start) / self._computed)
 
     def _mean(self) -> str:
         return f"mean {self._primary} {self._sum / self._count:.4f}" if self._count else ""

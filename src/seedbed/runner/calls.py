@@ -4,9 +4,8 @@ asks for."""
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Protocol, Unpack
 
@@ -30,6 +29,7 @@ from seedbed.study import Study
 from seedbed.torch_settings import settings_for
 
 MOST = 10_000  # seeds that a rule may take unless told otherwise
+EXPECTED = 64  # that it is expected to take, where settings are proposed from their number
 _OVER = object()
 
 
@@ -255,6 +255,7 @@ def _run_until(
         raise InputError(f"most must be at least the {rule.least} runs that the rule takes, got {most}")
     check_seed(start + most - 1, "start + most - 1")
     assignments = tuple(Assignment.plain(start + place, split) for place in range(most))
+    options = replace(options, expected=EXPECTED, beside=len(experiments))
     plans = [_with_scores(experiment, assignments, options, watcher) for experiment in experiments]
     rule = replace(rule, score=_score(rule.score, plans))
     asked = Stopped(rule, tuple(plan.identity.name for plan in plans), start, split)
@@ -266,7 +267,7 @@ def _run_until(
             sessions.append(Session(plan, writer, options.store, watcher, options.workers, len(plans), options.place))
         note_stopping(asked, options.store, begun=True)
         watcher.asked(asked)
-        _follow(sessions, following, watcher, options.threads)
+        _follow(sessions, following, watcher)
     look = following.look
     stopped = replace(
         asked,
@@ -313,7 +314,7 @@ def _score(asked: str, plans: Sequence[Plan]) -> str:
     return found[0]
 
 
-def _follow(sessions: Sequence[Session], following: Following, watcher: LookingWatcher, threads: int) -> None:
+def _follow(sessions: Sequence[Session], following: Following, watcher: LookingWatcher) -> None:
     """Compute runs until the rule ends; of two experiments in turn, the one that has fewer."""
     sides = following.sides()
     pending = []
@@ -326,8 +327,8 @@ def _follow(sessions: Sequence[Session], following: Following, watcher: LookingW
     watcher.looked(following.look, following.needed())
     while not following.ended:
         with ExitStack() as stack:
-            # Two executors at a time: the one that ends first would set torch's threads back under the other.
-            stack.enter_context(_torch_threads(threads))
+            # Two executors at a time: the one that ends first would set torch back under the other.
+            stack.enter_context(sessions[0].ready())
             streams = [
                 stack.enter_context(closing(session.steps([each for each in todo if not side.knows(each)], side)))
                 for session, side, todo in zip(sessions, sides, pending, strict=True)
@@ -344,20 +345,6 @@ def _follow(sessions: Sequence[Session], following: Following, watcher: LookingW
                     pass
     for session in sessions:
         session.finish()
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    torch = sys.modules.get("torch")
-    if torch is None:  # runs that do without
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _better(look: Look, score: str, plans: Sequence[Plan]) -> str:
@@ -398,7 +385,7 @@ def check(
     from seedbed import verification  # brings torch
 
     with blamed(f"{experiment.name} cannot be verified"):
-        where = devices.parse(device or study.identity.device)
+        where = devices.parse(device or study.identity.device).settled()
         settings = settings_for(where, determined=deterministic)
         found = verification.ensure(experiment, study, store, watcher.said, where, settings)
     if found is not None and found.warning is not None:

@@ -33,6 +33,9 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
     """
     engine, settings, device = _asked(options, options.name or experiment.study_name)
     device.check()
+    if options.on is None:
+        device = device.settled()
+    device.prepare()
     recording, threads = options.recording, options.threads
     splits: dict[int, SplitData] = {}
     with blamed(f"{experiment.name} cannot be trained"), generators.seeded(0):
@@ -60,11 +63,12 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
     if not device.is_processor:
         _check_on_device(experiment, first, device, options)
     runs, workers = options.portion(len(assignments), device)
-    choice = engines.choose(
-        engine, experiment, first, device=device, threads=threads, settings=settings, runs=runs, workers=workers
-    )
-    chosen = choice.engine
     torch_settings = settings_for(device, determined=options.deterministic)
+    with applied(torch_settings, device):
+        choice = engines.choose(
+            engine, experiment, first, device=device, threads=threads, settings=settings, runs=runs, workers=workers
+        )
+    chosen = choice.engine
     if options.on is not None or (options.workers != 0 and not chosen.in_threads):
         check_sendable(experiment.name, experiment)
     identity = StudyIdentity(
@@ -114,10 +118,23 @@ def _asked(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None,
     """The engine that is asked for, its settings where they are given, and the device: a study goes on by those it
     began with."""
     begun = stored_engine(study, options.store)
+    if begun is not None and begun.engine not in engines.ENGINES:  # of a trial, which is told when it is opened
+        begun = None
     engine = options.engine
     device = devices.parse(options.device or (begun.device if begun is not None else "cpu"))
     if device.is_processor and not options.deterministic:
         raise InputError("deterministic=False is for GPUs: on a processor torch is taken as this process has set it")
+    if device.is_processor:
+        pass
+    elif options.on is not None and device.index is not None:
+        raise InputError(f"a cluster chooses the GPU: give device {device.kind}, not {device.name}")
+    elif options.largest_part is not None and options.stack is None and engine != "reference":
+        raise InputError("how many runs a GPU holds is another number on each: give stack (--stack) with a shard")
+    elif options.on is not None and not options.gpus_per_task:
+        raise InputError(
+            f"device {device.name} is asked for, and a cluster gives its processes no GPU unless it is told how many "
+            f"each takes: give gpus_per_task (--gpus-per-task 1)"
+        )
     if options.stack is not None:
         if engine not in ("auto", "stacked"):
             raise InputError(f"stack is a setting of the stacked engine, and the {engine} engine is asked for")
@@ -129,16 +146,29 @@ def _asked(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None,
 
 def _check_on_device(experiment: Experiment, data: Data, device: Device, options: Options) -> None:
     """Take a few steps there, under the settings that runs will have."""
-    device.prepare()
     settings = settings_for(device, determined=options.deterministic)
-    way = "; --nondeterministic (deterministic=False) lets it, and a run may then end otherwise each time"
     with applied(settings, device), blamed(f"{experiment.name} cannot be trained on {device.name}"):
         try:
             check_on_device(experiment, data, device)
         except RuntimeError as error:
             if "deterministic" in str(error) and options.deterministic:
-                raise InputError(f"{str(error).partition('. ')[0]}{way}") from error
+                raise _undetermined(error) from error
             raise
+        finally:
+            device.release()
+
+
+def _undetermined(error: RuntimeError) -> InputError:
+    """That an operation may give other bits each time, and the way out."""
+    if "CUBLAS_WORKSPACE_CONFIG" in str(error):
+        return InputError(
+            "cuBLAS was used in this process before it was told to give the same bits each time: set "
+            "CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment before Python is started"
+        )
+    return InputError(
+        f"{str(error).partition('. ')[0]}; --nondeterministic (deterministic=False) lets it, and a run may then end "
+        f"otherwise each time"
+    )
 
 
 def _check_repeatable(experiment: Experiment, first: str, second: str) -> None:

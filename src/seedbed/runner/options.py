@@ -43,6 +43,10 @@ class RunOptions(TypedDict, total=False):
 class Options:
     """``RunOptions`` with what is not given filled in, and checked. ``seedbed.run`` describes them.
 
+    Attributes:
+        expected: how many runs it is expected to take, where that is not known beforehand.
+        beside: how many studies are computed at a time.
+
     Raises:
         InputError: one of them cannot be used.
     """
@@ -66,6 +70,8 @@ class Options:
     gpus_per_task: int | None = None
     slurm: places.Slurm | None = None
     largest_part: int | None = None
+    expected: int | None = None
+    beside: int = 1
 
     def __post_init__(self) -> None:
         store: Any = self.store
@@ -105,11 +111,12 @@ class Options:
     def portion(self, runs: int, device: Device) -> tuple[int, int]:
         """How many runs a study begins with, and in how many processes, as far as settings are proposed from that: the
         same in all parts of a study that are computed apart."""
+        runs = self.expected or runs
         if self.largest_part is not None:
             return self.largest_part, 1
         if self.workers is not None or self.on is not None:
-            return runs, max(1, self.workers or 1)
-        return runs, max(1, cores.available() // self.threads) if device.is_processor else 1
+            return runs, max(1, self.workers or 1) * self.beside
+        return runs, max(1, cores.available() // self.threads) if device.is_processor else self.beside
 
     @property
     def recording(self) -> Recording:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -26,8 +26,8 @@ SPARE_THREADS = 2  # beside one a core: models are made and evaluated by one thr
 class Watcher(Protocol):
     """Who is told how it goes.
 
-    One that has a method ``progressed(under_way: float)`` is told too, every second or so where runs take longer, how
-    much is computed of those that are not finished, in runs.
+    One that has a method ``progressed(under_way: float)`` is told too how much is computed of runs that are not
+    finished, in runs: every second or so where runs take longer, by processes of this machine.
     """
 
     def begun(self, study: Study, pending: int) -> None:
@@ -105,6 +105,10 @@ class Session:
         for _ in self.steps(pending):
             pass
         self.finish()
+
+    def ready(self) -> AbstractContextManager[None]:
+        """This process as the plan's task needs it."""
+        return self._plan.task.ready()
 
     def begin(self) -> tuple[list[Assignment], Study]:
         """The runs of the plan that are to be computed, and the study of those that are stored with all that is wanted

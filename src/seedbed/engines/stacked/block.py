@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 
 from seedbed.building import make_optimizer, make_scheduler
 from seedbed.capture import CapturedGraph, Draw, InputKind, OutputKind
+from seedbed.copying import fresh_copy
 from seedbed.devices import CPU, Device
 from seedbed.engines.draws import RunGenerators
-from seedbed.engines.results import is_finite
 from seedbed.engines.stacked import optimizing
 from seedbed.engines.stacked.program import Program
 from seedbed.engines.starting import Start
@@ -52,7 +52,7 @@ class Block:
         self._by_batch = experiment.step_scheduler == "batch"
         # Where runs are fewer, those that repeat the last one need no numbers of their own.
         self._generators = [RunGenerators(start, shuffle=experiment.shuffle, device=device) for start in starts]
-        self._infinite = [self._infinite_buffers(slot) for slot in range(self._runs)]
+        self._infinite = self._infinite_buffers()
         self._has_stepped = False
 
     def train_epoch(self, most_steps: int | None = None) -> None:
@@ -72,7 +72,9 @@ class Block:
 
     def model(self, slot: int) -> nn.Module:
         """The model of a run as it stands; on the device that computes."""
-        model = self._models[slot].to(self._device)
+        model = self._models[slot]
+        if self._device.type != "cpu":
+            model = fresh_copy(model).to(self._device)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(self._parameters[name][slot])
@@ -127,8 +129,8 @@ class Block:
         self._optimizer.step()
         if not self._has_stepped:
             self._has_stepped = True
-            for slot, known in enumerate(self._infinite):
-                known |= self._infinite_buffers(slot)
+            for known, now in zip(self._infinite, self._infinite_buffers(), strict=True):
+                known |= now
 
     def _batch(self, size: int, place: int, order: Tensor | None) -> Mapping[tuple[InputKind, str], Tensor]:
         if order is None:
@@ -144,12 +146,19 @@ class Block:
 
     def _drawn(self, draw: Draw) -> Tensor:
         """A random draw of a step, [count, *shape]: each run's from its own generator."""
-        drawn = [draw.sample(each.drawing, self._device) for each in self._generators]
+        drawn = [draw.drawn(each.drawing, self._device) for each in self._generators]
         drawn += [drawn[-1]] * (self._count - len(drawn))
-        return _alike(drawn)
+        return _alike(drawn).to(draw.dtype)
 
-    def _infinite_buffers(self, slot: int) -> set[str]:
-        return {name for name, buffer in self._buffers.items() if not is_finite(buffer[slot])}
+    def _infinite_buffers(self) -> list[set[str]]:
+        """Of each run the buffers that hold an infinity or NaN."""
+        found: list[set[str]] = [set() for _ in range(self._runs)]
+        for name, buffer in self._buffers.items():
+            if buffer.numel():
+                for slot in (~torch.isfinite(buffer).reshape(self._count, -1).all(1)).cpu().nonzero().flatten().tolist():
+                    if slot < self._runs:
+                        found[slot].add(name)
+        return found
 
 
 def wanted(graph: CapturedGraph, experiment: Experiment, trained: set[str]) -> list[tuple[OutputKind, str]]:

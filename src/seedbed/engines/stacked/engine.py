@@ -15,8 +15,10 @@ from seedbed import generators, memory
 from seedbed.building import fast_path_off, make_data, make_model, make_optimizer
 from seedbed.capture import CapturedGraph, InputKind, OutputKind, Refusal
 from seedbed.devices import CPU, Device, moved
+from seedbed.engines.batches import whole_tensors
 from seedbed.engines.evaluation import Evaluator, evaluation_draws
 from seedbed.engines.protocol import Trainer
+from seedbed.engines.reference import Run
 from seedbed.engines.results import failed, finished
 from seedbed.engines.stacked import optimizing, sizing
 from seedbed.engines.stacked.block import Block, wanted
@@ -69,6 +71,8 @@ class StackedEngine:
             _captured(experiment, _held(data))
             if not self._device.is_processor:
                 _refuse_drawing_layers(experiment)
+                if self._device.is_there:
+                    _try_on(self._device, experiment, data)
         except (Unsupported, Refusal) as error:
             return str(error)
         return None
@@ -151,6 +155,25 @@ def _refuse_drawing_layers(experiment: Experiment) -> None:
             )
 
 
+def _try_on(device: Device, experiment: Experiment, data: Data) -> None:
+    """Take one step of one run, as it was captured on the processor, on another device."""
+    with generators.seeded(0), fast_path_off():
+        run = Run(experiment, data, moved(whole_tensors(data.train), device.where), Assignment.plain(0), device)
+        if run.draws_on_the_processor():
+            raise Unsupported(
+                "a step draws random numbers on the processor and moves them: captured there, they could not be told "
+                "from what it draws on the device"
+            )
+    try:
+        StackedTrainer(experiment, Recording(), 2, device).weights_after_one_step([Assignment.plain(0)])
+    except Exception as error:
+        if memory.has_run_out(error):
+            raise Unsupported(f"{device.name} has no memory for two runs at a time") from error
+        raise Unsupported(f"its step, captured on the processor, does not run on {device.name}: {error}") from error
+    finally:
+        device.release()
+
+
 @dataclass(frozen=True)
 class _Prepared:
     rows: tuple[Tensor, ...]
@@ -165,7 +188,7 @@ class StackedTrainer:
         self._experiment, self._recording, self._stack, self._device = experiment, recording, stack, device
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._programs: dict[tuple[Any, ...], Mapping[int, Program]] = {}  # by the form of the rows
-        self._prepared = functools.lru_cache(SPLITS_KEPT)(self._prepare)
+        self._prepared = functools.lru_cache(SPLITS_KEPT if device.is_processor else 1)(self._prepare)
 
     def stop(self) -> None:
         """Nothing: it is not called from several threads."""
@@ -257,6 +280,8 @@ class StackedTrainer:
                         in_place=True,  # it draws nothing: see evaluation_draws
                     )
             except Exception as error:
+                if memory.has_run_out(error):
+                    raise self._too_many(error) from error
                 result = failed(assignment, error, since=begun)
             yield result
 

@@ -57,13 +57,13 @@ def restack(optimizer: Optimizer, model: nn.Module, stacked: Mapping[str, Tensor
         for parameter, name in zip(group["params"], names, strict=True):
             if parameter in state:
                 optimizer.state[stacked[name]] = {
-                    key: _for_all(value, parameter, stacked[name]) for key, value in state[parameter].items()
+                    key: _for_all(key, value, parameter, stacked[name]) for key, value in state[parameter].items()
                 }
         group["params"] = [stacked[name] for name in names]
 
 
-def _for_all(value: Any, parameter: Tensor, stacked: Tensor) -> Any:
-    if isinstance(value, Tensor) and value.dim() and value.shape == parameter.shape:
+def _for_all(key: str, value: Any, parameter: Tensor, stacked: Tensor) -> Any:
+    if isinstance(value, Tensor) and key != "step" and value.shape == parameter.shape:
         return torch.empty_like(stacked, dtype=value.dtype).copy_(value)
     return value
 

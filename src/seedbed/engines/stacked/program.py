@@ -130,9 +130,9 @@ def build(
         return builder.built()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Held:
-    """A value of the block that is tried out, and where a program keeps it."""
+    """A value of the block that is tried out, while operations still need it, and where a program keeps it."""
 
     place: int
     kind: Kind
@@ -162,6 +162,7 @@ class _Builder:
         results = {output.key: node for output, node in zip(self._graph.outputs, returned, strict=True)}
         ends: list[fx.Node] = [results[key] for key in self._wanted]
         needed = ancestors(ends)
+        last = {read: node for node in graph.nodes if node in needed for read in node.all_input_nodes}
         placeholders = iter(self._graph.inputs)
         for node in graph.nodes:
             if node.op == "placeholder":
@@ -170,6 +171,9 @@ class _Builder:
                 self._hold_constant(node, self._graph.constants[str(node.target)])
             elif node in needed and node.op == "call_function":
                 self._call(node)
+                for read in node.all_input_nodes:
+                    if last[read] is node and read not in ends:
+                        self._forget(read)
         self._check(dict(zip(self._wanted, ends, strict=True)))
         held = tuple((self._held[node].place, self._held[node].kind) for node in ends)
         return Program(
@@ -190,6 +194,12 @@ class _Builder:
     def _hold(self, value: Any, kind: Kind) -> _Held:
         self._places += 1
         return _Held(self._places - 1, kind, value)
+
+    def _forget(self, node: fx.Node) -> None:
+        """Let a value go that nothing reads any more: memory would hold that of the whole step."""
+        for held in (self._held[node], *(self._also.get((node, kind)) for kind in Kind)):
+            if held is not None and held.place not in self._constants:
+                held.value = None
 
     def _hold_input(self, node: fx.Node, key: InputKey) -> None:
         single = self._single[key]
