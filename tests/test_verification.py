@@ -13,8 +13,10 @@ from seedbed import engines, verification
 from seedbed.agreement import Gap, Verification
 from seedbed.engines.lanes.engine import LanesEngine
 from seedbed.records import Recording
+from seedbed.runner.calls import check
+from seedbed.runner.session import Silent
 from seedbed.seeds import Assignment
-from seedbed.store import recall
+from seedbed.store import load, recall, witnesses
 from tests.test_runs import Told
 from tests.trainings import TRAININGS, plain_net
 
@@ -71,6 +73,41 @@ def test_it_is_done_once_and_told_after_the_results(store: Path) -> None:
     assert known is not None
     assert known.engine == "lanes"
     assert known.line.startswith("lanes verified on seed ")
+
+
+@pytest.mark.parametrize("engine", ["lanes", "stacked"])
+def test_a_run_that_is_verified_is_not_trained_again(engine: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = TRAININGS["dropout"].experiment()
+    study = sb.run(experiment, range(6), store=store, engine=engine, verify="later")
+    (key,) = witnesses(study.name, store)
+    own = []
+    verify = verification.verify
+    monkeypatch.setattr(verification, "verify", lambda *args: own.append(args[-1]) or verify(*args))
+    found = check(experiment, study, store, Silent())
+    assert [each.assignment.key for each in own] == [key]
+    assert found is not None
+    assert found.warning is None
+    assert found.seeds[0] == key.removeprefix("seed=")
+    picked = [Assignment.plain(int(seed)) for seed in found.seeds]
+    again = verification.verify(experiment, engines.make(engine, study.identity.engine_settings), picked, found.primary)
+    assert again == found  # as if it had been trained for it
+    assert not witnesses(study.name, store)
+    with pytest.raises(sb.InputError, match="kept no weights"):
+        load(study.name, store).weights(picked[0])
+    sb.run(experiment, range(8), store=store, verify="later")
+    assert not witnesses(study.name, store)  # it is verified already
+
+
+def test_weights_that_are_kept_for_all_stay_after_verification(store: Path) -> None:
+    study = sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, keep_weights="all")
+    assert all(load(study.name, store).weights(seed) for seed in range(3))
+
+
+def test_without_predictions_the_run_is_trained_for_it(store: Path) -> None:
+    study = sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, examples=False)
+    found = recall(study.name, next(iter(study.environments)), store)
+    assert found is not None
+    assert found.final is not None
 
 
 def test_without_verification_nothing_is_remembered(store: Path) -> None:

@@ -29,12 +29,12 @@ from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import whole_tensors
 from seedbed.engines.reference import Run
 from seedbed.engines.task import TrainingTask
-from seedbed.errors import WorkerError
+from seedbed.errors import StoreError, WorkerError
 from seedbed.executors import Output, ProcessExecutor, Progress, why_not_sendable
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
-from seedbed.store import load, recall, remember
+from seedbed.store import load, recall, remember, witnesses
 from seedbed.study import Study
 from seedbed.torch_settings import applied, torch_settings
 
@@ -59,6 +59,19 @@ def chosen(study: str, assignments: Sequence[Assignment], count: int = STEPS_VER
         return hashlib.blake2b(f"{study}\0{assignment.key}".encode(), digest_size=8).digest()
 
     return sorted(assignments, key=place)[:count]
+
+
+def witness(
+    study: str, environment: str, assignments: Sequence[Assignment], store: str | os.PathLike[str]
+) -> str | None:
+    """The key of the run whose weights are to be kept until the study is verified, so that it need not be trained
+    again for it; None where that is done, or one is kept."""
+    try:
+        if recall(study, environment, store) is not None or witnesses(study, store):
+            return None
+    except StoreError:  # there is none yet, or it is told when it is opened to write
+        pass
+    return chosen(study, assignments, 1)[0].key
 
 
 def ensure(
@@ -95,11 +108,30 @@ def ensure(
         said(f"{study.name} is not verified, since that is done in worker processes: {reason}")
         return None
     said(f"verifying {study.name}: a run is trained by the reference engine too, twice (--no-verify leaves it out)")
+    own = _witness(whole, chosen(study.name, ended, len(ended)), store)
     picked, threads = chosen(study.name, ended), study.identity.threads
+    if own is not None:
+        picked = [own.assignment, *(each for each in picked if each != own.assignment)][:STEPS_VERIFIED]
     with applied(settings, device):
-        found = verify(experiment, engine, picked, study.identity.primary, threads, device)
+        found = verify(experiment, engine, picked, study.identity.primary, threads, device, own)
     remember(study.name, here, found, store)
     return found
+
+
+def _witness(study: Study, ordered: Sequence[Assignment], store: str | os.PathLike[str]) -> RunResult | None:
+    """A run as it is stored, with its weights and predictions, where these were kept; the first of them in order."""
+    kept = witnesses(study.name, store)
+    first = next((each for each in ordered if each.key in kept), None)
+    weights = None if first is None else study.archive.weights(study.name, first.key)
+    if first is None or weights is None:
+        return None
+    run = study.run(first)
+    predictions = {}
+    for each in study.archive.evaluation_sets(study.name, first.split):
+        values = study.archive.predictions(study.name, each.name).get(first.key)
+        if values is not None:
+            predictions[each.name] = values
+    return RunResult(first, run.status, scores=run.scores, predictions=predictions, weights=weights)
 
 
 def verify(
@@ -109,10 +141,14 @@ def verify(
     primary: str,
     threads: int = 1,
     device: Device = CPU,
+    own: RunResult | None = None,
 ) -> Verification:
     """Compare an engine with the reference engine on these runs: a step of each, and the first one trained whole.
 
     Both compute on the same device, as torch is set in this process.
+
+    Args:
+        own: the first run as the engine has trained it; where not given it is trained now.
     """
     trainer = engine.trainer(experiment, Recording(weights=True))
     after = trainer.weights_after_one_step(assignments)
@@ -142,7 +178,8 @@ def verify(
     rows.clear()
     device.release()
     plain, nudged = _trained_by_reference(experiment, first, threads, device)
-    (own,) = trainer.train([first])
+    if own is None or own.predictions.keys() != plain.predictions.keys():
+        (own,) = trainer.train([first])
     final = _gap(own, plain, primary)
     return Verification(
         engine=engine.name,

@@ -140,7 +140,8 @@ def run(
         experiment = targets.build(target[0], parameters) if own is None else own
         if any(not each.is_plain for each in assignments) and not quiet:
             watcher.said(_roles_line(init, order, noise, split))
-        study = runner.run(experiment, assignments, examples=not no_examples, verify=False, watcher=watcher, **options)
+        later: Any = False if no_verify else "later"
+        study = runner.run(experiment, assignments, examples=not no_examples, verify=later, watcher=watcher, **options)
     if as_json:
         json.dump(text.as_json(study, text.summaries_of(study)), sys.stdout, indent=1)
         print()

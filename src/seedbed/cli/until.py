@@ -178,7 +178,7 @@ def run(
         experiments = [found.build(target, parameters) if isinstance(target, str) else target for target in targets]
         rule = asked.rule(experiments[0])
         most = runner.MOST if asked.most is None else asked.most
-        options |= {"watcher": watcher, "verify": False, "examples": examples, "most": most}
+        options |= {"watcher": watcher, "verify": "later" if verify else False, "examples": examples, "most": most}
         studies: tuple[Study, ...]
         if isinstance(rule, Decided):
             studies, stopped = runner.run_until_decided(experiments[0], experiments[1], rule, **options)

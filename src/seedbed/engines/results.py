@@ -40,7 +40,8 @@ def finished(
     """
     # The weights first: a model that cannot be copied is evaluated itself.
     state = model.state_dict()
-    weights_hash, weights = hash_state(state), _safetensors(state) if recording.weights else None
+    weights_hash = hash_state(state)
+    weights = _safetensors(state) if recording.keeps_weights_of(assignment) else None
     weights_finite = all(is_finite(v) for n, v in state.items() if isinstance(v, Tensor) and n not in never_finite)
     scores, predictions = evaluator.examine_in_place(model) if in_place else evaluator.examine(model)
     losses_finite = all(math.isfinite(value) for name, value in scores.items() if name.endswith("/loss"))

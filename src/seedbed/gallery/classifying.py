@@ -12,7 +12,6 @@ from seedbed import metrics
 from seedbed.experiments import Data, Experiment
 from seedbed.gallery import checks
 
-
 EVALUATED = 250  # rows at a time: of larger batches a convolution's values leave a processor's cache
 
 

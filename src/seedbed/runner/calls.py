@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Protocol, Unpack
+from typing import Literal, Protocol, Unpack
 
 from seedbed import devices
 from seedbed.agreement import Verification
@@ -77,7 +77,7 @@ def run(
     keep_weights: KeepWeights = "none",
     examples: bool = True,
     mixed: bool = False,
-    verify: bool = True,
+    verify: bool | Literal["later"] = True,
     retries: int = 0,
     on: str | None = None,
     cpus_per_task: int | None = None,
@@ -114,6 +114,7 @@ def run(
         mixed: add runs of another environment to the study, marked.
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
+            ``"later"``: the caller will do so (``check``), and what it takes is kept.
         retries: how often a run of a trial or program that failed is tried again.
         on: a cluster that computes instead of this machine's processes. ``ray``: the Ray cluster that this process is
             connected to, that RAY_ADDRESS names or that runs on this machine, or one that is started for this call;
@@ -160,7 +161,7 @@ def run(
     with closing(_opened(plan, options, watcher)) as writer:
         Session(plan, writer, store, watcher, workers, place=options.place).compute()
     study = load(plan.identity.name, store).select(plan.assignments)
-    if verify:
+    if verify is True:
         check(experiment, study, store, watcher, device=device, deterministic=deterministic)
     return study
 
@@ -281,7 +282,7 @@ def _run_until(
     )
     note_stopping(stopped, options.store)
     studies = [load(plan.identity.name, options.store).select(assignments[: look.n]) for plan in plans]
-    if options.verify:
+    if options.verify is True:
         for experiment, study in zip(experiments, studies, strict=True):
             check(experiment, study, options.store, watcher, device=options.device, deterministic=options.deterministic)
     return studies, stopped

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from seedbed import devices, engines, environment, fingerprint, generators
+from seedbed import devices, engines, environment, fingerprint, generators, verification
 from seedbed.blame import blamed
 from seedbed.building import make_data, make_model, make_optimizer, make_scheduler
 from seedbed.devices import Device
@@ -84,6 +85,10 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         larger_is_better={score: larger_is_better(experiment, score) for score in score_names(experiment, first)},
         result_line=experiment.result_line,
     )
+    here = environment.capture(chosen.environment, device, torch_settings)
+    if options.verify and identity.engine != "reference" and options.keep_weights == "none":
+        among = assignments if options.expected is None else assignments[: verification.STEPS_VERIFIED]
+        recording = replace(recording, witness=verification.witness(identity.name, here.hash, among, options.store))
     task = TrainingTask(
         experiment,
         identity.engine,
@@ -105,7 +110,7 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         block_size=chosen.block_size,
         in_threads=chosen.in_threads,
         identity=identity,
-        environment=environment.capture(chosen.environment, device, torch_settings),
+        environment=here,
         splits=splits,
         wanted=wanted,
         keep_weights=options.keep_weights,

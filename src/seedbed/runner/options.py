@@ -31,7 +31,7 @@ class RunOptions(TypedDict, total=False):
     keep_weights: KeepWeights
     examples: bool
     mixed: bool
-    verify: bool
+    verify: bool | Literal["later"]
     retries: int
     on: str | None
     cpus_per_task: int | None
@@ -63,7 +63,7 @@ class Options:
     keep_weights: KeepWeights = "none"
     examples: bool = True
     mixed: bool = False
-    verify: bool = True
+    verify: bool | Literal["later"] = True
     retries: int = 0
     on: str | None = None
     cpus_per_task: int | None = None

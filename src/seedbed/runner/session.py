@@ -16,7 +16,7 @@ from seedbed.executors.places import Place
 from seedbed.records import RunResult, Status
 from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
-from seedbed.store import StudyWriter, load
+from seedbed.store import VERIFICATION, StudyWriter, load
 from seedbed.study import StoredRun, Study
 from seedbed.tasks import Telling, silent
 
@@ -218,7 +218,8 @@ class Session:
                     )
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
-        self._unmet += self._writer.add(*results, kept_for=self._plan.keep_weights)
+        kept_for = VERIFICATION if self._plan.keep_weights == "none" else self._plan.keep_weights
+        self._unmet += self._writer.add(*results, kept_for=kept_for)
         for result in results:
             self._watcher.finished(result)
         return results

@@ -1,16 +1,18 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
 from seedbed.store.importing import add_scores
+from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
 from seedbed.store.reading import StudyLine, load, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
-from seedbed.store.verifications import recall, remember
+from seedbed.store.verifications import recall, remember, witnesses
 from seedbed.store.writing import StudyWriter, Wanted, delete
 
 DEFAULT = "seedbed.db"
 
 __all__ = [
     "DEFAULT",
+    "VERIFICATION",
     "Merged",
     "StudyLine",
     "StudyWriter",
@@ -26,4 +28,5 @@ __all__ = [
     "stored_engine",
     "stored_identity",
     "studies",
+    "witnesses",
 ]

@@ -1,4 +1,5 @@
-"""Kept weights, and the reasons they are kept for: a run may be kept for ``all``, ``best`` and ``worst`` at once."""
+"""Kept weights, and the reasons they are kept for: a run may be kept for ``all``, ``best`` and ``worst`` at once. For
+``verification`` the weights of one run are kept until they have been compared with the reference engine's."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import insert_ignore
 
+VERIFICATION = "verification"
 KEYS_A_QUERY = 500  # a database limits how many values one statement takes
 
 
@@ -80,6 +82,29 @@ def keep_leaders(connection: Connection, study_id: int, score: str, larger_is_be
         first = _leading(connection, study_id, score, larger_leads)
         if first is not None and first.run_id is not None:
             keep_leader(connection, study_id, score, larger_leads, reason)
+
+
+def witnesses(connection: Connection, study_id: int) -> set[str]:
+    """The keys of the runs whose weights are kept for verification."""
+    query = (
+        sa.select(schema.runs.c.assignment)
+        .join(schema.kept)
+        .where(schema.runs.c.study_id == study_id, schema.kept.c.reason == VERIFICATION)
+    )
+    return set(connection.scalars(query))
+
+
+def dismiss_witnesses(connection: Connection, study_id: int) -> None:
+    """Let go what was kept for verification, unless there is another reason."""
+    own = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
+    connection.execute(
+        sa.delete(schema.kept).where(schema.kept.c.reason == VERIFICATION, schema.kept.c.run_id.in_(own))
+    )
+    connection.execute(
+        sa.delete(schema.weights).where(
+            schema.weights.c.run_id.in_(own), schema.weights.c.run_id.not_in(sa.select(schema.kept.c.run_id))
+        )
+    )
 
 
 def _leading(connection: Connection, study_id: int, score: str, larger_leads: bool) -> Any:

@@ -7,7 +7,7 @@ import os
 import sqlalchemy as sa
 
 from seedbed.agreement import Verification
-from seedbed.store import schema
+from seedbed.store import keeping, schema
 from seedbed.store.connection import connect, explained, insert_ignore, writing
 
 
@@ -25,12 +25,23 @@ def recall(study: str, environment: str, store: str | os.PathLike[str]) -> Verif
     return None if found is None else Verification.from_json(found)
 
 
+def witnesses(study: str, store: str | os.PathLike[str]) -> set[str]:
+    """The keys of the study's runs whose weights were kept to be compared with the reference engine's."""
+    engine = connect(store, create=False)
+    with explained(os.fspath(store)), engine.connect() as connection:
+        number = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == study))
+        found = set() if number is None else keeping.witnesses(connection, number)
+    engine.dispose()
+    return found
+
+
 def remember(study: str, environment: str, found: Verification, store: str | os.PathLike[str]) -> None:
-    """Store what was found; the first of two stays."""
+    """Store what was found; the first of two stays. What was kept for it is let go."""
     engine = connect(store, create=False)
     with explained(os.fspath(store)), writing(engine) as connection:
         number = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == study))
         if number is not None:
             row = {"study_id": number, "environment": environment, "found": found.as_json()}
             insert_ignore(connection, schema.verifications, [row])
+            keeping.dismiss_witnesses(connection, number)
     engine.dispose()

@@ -155,7 +155,9 @@ class Block:
         found: list[set[str]] = [set() for _ in range(self._runs)]
         for name, buffer in self._buffers.items():
             if buffer.numel():
-                for slot in (~torch.isfinite(buffer).reshape(self._count, -1).all(1)).cpu().nonzero().flatten().tolist():
+                for slot in (
+                    (~torch.isfinite(buffer).reshape(self._count, -1).all(1)).cpu().nonzero().flatten().tolist()
+                ):
                     if slot < self._runs:
                         found[slot].add(name)
         return found
