@@ -36,8 +36,8 @@ class RunCommand(Sectioned):
             "metrics_file", "force_seed", "timeout", "retries", "primary", "larger", "smaller",
         ),
         "How and where": (
-            "engine", "workers", "threads", "on", "cpus_per_task", "gpus_per_task", "partition", "time", "memory",
-            "jobs", "no_verify", "mixed",
+            "engine", "stack", "device", "nondeterministic", "workers", "threads", "on", "cpus_per_task",
+            "gpus_per_task", "partition", "time", "memory", "jobs", "no_verify", "mixed",
         ),
         "What is kept": ("store", "name", "curves", "keep_weights", "no_examples"),
         "What is printed": ("lines", "as_json", "quiet"),

@@ -171,8 +171,15 @@ def _begin(
         elif each.kind is InputKind.BUFFER:
             buffer = state.buffers[each.name]
         elif each.draw is not None:
-            if each.draw.kind != "bernoulli" or not each.draw.is_contiguous:
-                raise Unsupported(f"a random draw of the kind {each.draw.kind} cannot be replayed", node)
+            if each.draw.kind != "bernoulli":
+                raise Unsupported(
+                    f"{each.draw.kind} random numbers are drawn in training, and only dropout is replayed"
+                )
+            if not each.draw.is_contiguous:
+                raise Unsupported(
+                    f"a dropout mask of shape {list(each.shape)} is drawn in another order than that of its rows, as "
+                    f"transposed values are"
+                )
             buffer = Buffer(f"draw {each.name}", each.shape, Type.F32, True, Role.BATCH, (0, 1), packed=True)
             draws.append((buffer, each.draw.probability))
         else:
