@@ -30,7 +30,7 @@ class Kept:
     def curves(self, study: str, score: str) -> Mapping[str, tuple[tuple[int, ...], NDArray[np.float64]]]:
         return self.recorded.get(score, {})
 
-    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
+    def predictions(self, study: str, evaluation_set: str, key: str | None = None) -> Mapping[str, NDArray[Any]]:
         return self.predicted.get(evaluation_set, {})
 
     def weights(self, study: str, key: str) -> bytes | None:

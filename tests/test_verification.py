@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import torch
 
 import seedbed as sb
@@ -16,7 +17,8 @@ from seedbed.records import Recording
 from seedbed.runner.calls import check
 from seedbed.runner.session import Silent
 from seedbed.seeds import Assignment
-from seedbed.store import load, recall, witnesses
+from seedbed.store import load, recall, schema, witnesses
+from seedbed.store.connection import connect, writing
 from tests.test_runs import Told
 from tests.trainings import TRAININGS, plain_net
 
@@ -76,10 +78,16 @@ def test_it_is_done_once_and_told_after_the_results(store: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["lanes", "stacked"])
-def test_a_run_that_is_verified_is_not_trained_again(engine: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_verified_is_not_trained_again(
+    engine: str, either: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = either
     experiment = TRAININGS["dropout"].experiment()
     study = sb.run(experiment, range(6), store=store, engine=engine, verify="later")
-    (key,) = witnesses(study.name, store)
+    here = next(iter(study.environments))
+    (key,) = witnesses(study.name, here, store).keys
+    with pytest.raises(sb.InputError, match="kept no weights"):  # nobody asked for them
+        study.weights(Assignment.from_key(key))
     own = []
     verify = verification.verify
     monkeypatch.setattr(verification, "verify", lambda *args: own.append(args[-1]) or verify(*args))
@@ -91,16 +99,52 @@ def test_a_run_that_is_verified_is_not_trained_again(engine: str, store: Path, m
     picked = [Assignment.plain(int(seed)) for seed in found.seeds]
     again = verification.verify(experiment, engines.make(engine, study.identity.engine_settings), picked, found.primary)
     assert again == found  # as if it had been trained for it
-    assert not witnesses(study.name, store)
+    assert not witnesses(study.name, here, store).keys
     with pytest.raises(sb.InputError, match="kept no weights"):
         load(study.name, store).weights(picked[0])
     sb.run(experiment, range(8), store=store, verify="later")
-    assert not witnesses(study.name, store)  # it is verified already
+    assert not witnesses(study.name, here, store).keys  # it is verified already
 
 
-def test_weights_that_are_kept_for_all_stay_after_verification(store: Path) -> None:
-    study = sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, keep_weights="all")
+def test_weights_that_are_kept_for_all_serve_and_stay(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    sb.run(experiment, range(3), store=store, verify="later")
+    study = sb.run(experiment, range(3), store=store, verify="later", keep_weights="all")
+    own = []
+    verify = verification.verify
+    monkeypatch.setattr(verification, "verify", lambda *args: own.append(args[-1]) or verify(*args))
+    check(experiment, study, store, Silent())
+    assert own[0] is not None
     assert all(load(study.name, store).weights(seed) for seed in range(3))
+
+
+def test_what_another_process_has_kept_is_let_go(store: Path) -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    study = sb.run(experiment, range(3), store=store, verify="later")
+    here = next(iter(study.environments))
+    found = replace(FOUND, primary=study.identity.primary)
+    engine = connect(store, create=False)
+    with writing(engine) as connection:  # verified in between, by a process that has not seen this one's run
+        number = connection.scalar(sa.select(schema.studies.c.id))
+        row = {"study_id": number, "environment": here, "found": found.as_json()}
+        connection.execute(sa.insert(schema.verifications), [row])
+    engine.dispose()
+    assert witnesses(study.name, here, store).keys
+    assert check(experiment, study, store, Silent()) == found
+    assert not witnesses(study.name, here, store).keys
+
+
+def test_what_was_kept_to_be_verified_does_not_go_into_a_merged_study(tmp_path: Path) -> None:
+    experiment = TRAININGS["sgd"].experiment()
+    study = sb.run(experiment, range(3), store=tmp_path / "a.db", verify="later")
+    sb.merge([tmp_path / "a.db"], tmp_path / "b.db")
+    assert not witnesses(study.name, next(iter(study.environments)), tmp_path / "b.db").keys
+
+
+@pytest.mark.parametrize("verify", [1, "latr", None])
+def test_what_verify_may_be(verify: object, store: Path) -> None:
+    with pytest.raises(sb.InputError, match="verify must be True, False or 'later'"):
+        sb.run(TRAININGS["sgd"].experiment(), range(3), store=store, verify=verify)
 
 
 def test_without_predictions_the_run_is_trained_for_it(store: Path) -> None:

@@ -30,17 +30,13 @@ class Recording:
         curve_stride: scores after every so many epochs, and after the last; None: after the last only.
         examples: what was predicted for each evaluated example.
         weights: the final weights.
-        witness: the key of a run whose final weights are kept in any case.
+        witness: the key of a run whose final weights are kept in any case, unless they are very large.
     """
 
     curve_stride: int | None = None
     examples: bool = True
     weights: bool = False
     witness: str | None = None
-
-    def keeps_weights_of(self, assignment: Assignment) -> bool:
-        """Whether a run's final weights are kept."""
-        return self.weights or assignment.key == self.witness
 
     def __post_init__(self) -> None:
         stride = self.curve_stride

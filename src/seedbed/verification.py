@@ -34,7 +34,7 @@ from seedbed.executors import Output, ProcessExecutor, Progress, why_not_sendabl
 from seedbed.experiments import Data, Experiment
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
-from seedbed.store import load, recall, remember, witnesses
+from seedbed.store import dismiss, load, recall, remember, witnesses
 from seedbed.study import Study
 from seedbed.torch_settings import applied, torch_settings
 
@@ -67,7 +67,7 @@ def witness(
     """The key of the run whose weights are to be kept until the study is verified, so that it need not be trained
     again for it; None where that is done, or one is kept."""
     try:
-        if recall(study, environment, store) is not None or witnesses(study, store):
+        if recall(study, environment, store) is not None or witnesses(study, environment, store).keys:
             return None
     except StoreError:  # there is none yet, or it is told when it is opened to write
         pass
@@ -99,6 +99,7 @@ def ensure(
     here = environment.capture(engine.environment, device, settings).hash
     known = recall(study.name, here, store)
     if known is not None:
+        dismiss(study.name, store)  # what another process has kept meanwhile
         return known
     whole = load(study.name, store)
     ended = [run.assignment for run in whole.runs if run.status is Status.DONE and run.environment == here]
@@ -106,9 +107,10 @@ def ensure(
         return None
     if reason := why_not_sendable(replace(experiment)):  # its data and not its recipe, as it is sent below
         said(f"{study.name} is not verified, since that is done in worker processes: {reason}")
+        dismiss(study.name, store)
         return None
     said(f"verifying {study.name}: a run is trained by the reference engine too, twice (--no-verify leaves it out)")
-    own = _witness(whole, chosen(study.name, ended, len(ended)), store)
+    own = _witness(whole, chosen(study.name, ended, len(ended)), here, store)
     picked, threads = chosen(study.name, ended), study.identity.threads
     if own is not None:
         picked = [own.assignment, *(each for each in picked if each != own.assignment)][:STEPS_VERIFIED]
@@ -118,17 +120,19 @@ def ensure(
     return found
 
 
-def _witness(study: Study, ordered: Sequence[Assignment], store: str | os.PathLike[str]) -> RunResult | None:
+def _witness(
+    study: Study, ordered: Sequence[Assignment], environment: str, store: str | os.PathLike[str]
+) -> RunResult | None:
     """A run as it is stored, with its weights and predictions, where these were kept; the first of them in order."""
-    kept = witnesses(study.name, store)
-    first = next((each for each in ordered if each.key in kept), None)
-    weights = None if first is None else study.archive.weights(study.name, first.key)
+    stored = witnesses(study.name, environment, store)
+    first = next((each for each in ordered if each.key in stored.keys), None)
+    weights = None if first is None else stored.weights(first.key)
     if first is None or weights is None:
         return None
     run = study.run(first)
     predictions = {}
     for each in study.archive.evaluation_sets(study.name, first.split):
-        values = study.archive.predictions(study.name, each.name).get(first.key)
+        values = study.archive.predictions(study.name, each.name, first.key).get(first.key)
         if values is not None:
             predictions[each.name] = values
     return RunResult(first, run.status, scores=run.scores, predictions=predictions, weights=weights)

@@ -18,6 +18,8 @@ from seedbed.fingerprint import hash_state
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 
+LARGEST_WITNESS = 256 << 20  # bytes of weights that are kept though nobody asked for them
+
 
 def finished(
     assignment: Assignment,
@@ -41,7 +43,8 @@ def finished(
     # The weights first: a model that cannot be copied is evaluated itself.
     state = model.state_dict()
     weights_hash = hash_state(state)
-    weights = _safetensors(state) if recording.keeps_weights_of(assignment) else None
+    keeps = recording.weights or (assignment.key == recording.witness and _size(state) < LARGEST_WITNESS)
+    weights = _safetensors(state) if keeps else None
     weights_finite = all(is_finite(v) for n, v in state.items() if isinstance(v, Tensor) and n not in never_finite)
     scores, predictions = evaluator.examine_in_place(model) if in_place else evaluator.examine(model)
     losses_finite = all(math.isfinite(value) for name, value in scores.items() if name.endswith("/loss"))
@@ -75,6 +78,10 @@ def is_finite(tensor: Tensor) -> bool:
     # A finite sum has finite parts, and takes half the time; of other sums the parts are looked at.
     summed = tensor.dtype in (torch.float32, torch.float64) and math.isfinite(tensor.sum().item())
     return summed or bool(torch.isfinite(tensor).all())
+
+
+def _size(state: Mapping[str, Any]) -> int:
+    return sum(value.numel() * value.element_size() for value in state.values() if isinstance(value, Tensor))
 
 
 def _safetensors(state: Mapping[str, Any]) -> bytes:

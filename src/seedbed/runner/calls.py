@@ -114,7 +114,7 @@ def run(
         mixed: add runs of another environment to the study, marked.
         verify: hold a fast engine's runs to the reference engine's, once for a study in an environment: it takes as
             long as a run by the reference engine or two. A step that differs by more than rounding is a warning.
-            ``"later"``: the caller will do so (``check``), and what it takes is kept.
+            ``"later"`` is for the command, which does so when it has shown the results: what it takes is kept.
         retries: how often a run of a trial or program that failed is tried again.
         on: a cluster that computes instead of this machine's processes. ``ray``: the Ray cluster that this process is
             connected to, that RAY_ADDRESS names or that runs on this machine, or one that is started for this call;

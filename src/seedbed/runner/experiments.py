@@ -86,7 +86,7 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         result_line=experiment.result_line,
     )
     here = environment.capture(chosen.environment, device, torch_settings)
-    if options.verify and identity.engine != "reference" and options.keep_weights == "none":
+    if options.verify and options.examples and identity.engine != "reference" and options.keep_weights == "none":
         among = assignments if options.expected is None else assignments[: verification.STEPS_VERIFIED]
         recording = replace(recording, witness=verification.witness(identity.name, here.hash, among, options.store))
     task = TrainingTask(

@@ -86,6 +86,8 @@ class Options:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{what} must be a whole number of at least {least}, got {value!r}")
+        if not isinstance(self.verify, bool) and self.verify != "later":
+            raise InputError(f"verify must be True, False or 'later', got {self.verify!r}")
         for what in ("examples", "mixed", "deterministic"):
             if not isinstance(getattr(self, what), bool):
                 raise InputError(f"{what} must be True or False, got {getattr(self, what)!r}")

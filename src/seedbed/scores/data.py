@@ -87,7 +87,7 @@ class NothingKept:
         """An InputError that says so."""
         _nothing(study, "curves")
 
-    def predictions(self, study: str, evaluation_set: str) -> NoReturn:
+    def predictions(self, study: str, evaluation_set: str, key: str | None = None) -> NoReturn:
         """An InputError that says so."""
         _nothing(study, "predictions for each example")
 

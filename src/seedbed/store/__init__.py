@@ -5,7 +5,7 @@ from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
 from seedbed.store.reading import StudyLine, load, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
-from seedbed.store.verifications import recall, remember, witnesses
+from seedbed.store.verifications import dismiss, recall, remember, witnesses
 from seedbed.store.writing import StudyWriter, Wanted, delete
 
 DEFAULT = "seedbed.db"
@@ -19,6 +19,7 @@ __all__ = [
     "Wanted",
     "add_scores",
     "delete",
+    "dismiss",
     "load",
     "merge",
     "note_stopping",

@@ -1,5 +1,5 @@
 """Kept weights, and the reasons they are kept for: a run may be kept for ``all``, ``best`` and ``worst`` at once. For
-``verification`` the weights of one run are kept until they have been compared with the reference engine's."""
+``verify`` the weights of one run are kept until they have been compared with the reference engine's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import insert_ignore
 
-VERIFICATION = "verification"
+VERIFICATION = "verify"
 KEYS_A_QUERY = 500  # a database limits how many values one statement takes
 
 
@@ -84,18 +84,8 @@ def keep_leaders(connection: Connection, study_id: int, score: str, larger_is_be
             keep_leader(connection, study_id, score, larger_leads, reason)
 
 
-def witnesses(connection: Connection, study_id: int) -> set[str]:
-    """The keys of the runs whose weights are kept for verification."""
-    query = (
-        sa.select(schema.runs.c.assignment)
-        .join(schema.kept)
-        .where(schema.runs.c.study_id == study_id, schema.kept.c.reason == VERIFICATION)
-    )
-    return set(connection.scalars(query))
-
-
 def dismiss_witnesses(connection: Connection, study_id: int) -> None:
-    """Let go what was kept for verification, unless there is another reason."""
+    """Let go the weights that were kept for verification, unless there is another reason."""
     own = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
     connection.execute(
         sa.delete(schema.kept).where(schema.kept.c.reason == VERIFICATION, schema.kept.c.run_id.in_(own))
@@ -105,6 +95,12 @@ def dismiss_witnesses(connection: Connection, study_id: int) -> None:
             schema.weights.c.run_id.in_(own), schema.weights.c.run_id.not_in(sa.select(schema.kept.c.run_id))
         )
     )
+
+
+def is_kept() -> sa.ColumnElement[bool]:
+    """Whether a run's weights are kept because somebody asked for them."""
+    kept = schema.kept.c
+    return sa.exists().where(kept.run_id == schema.runs.c.id, kept.reason != VERIFICATION).correlate(schema.runs)
 
 
 def _leading(connection: Connection, study_id: int, score: str, larger_leads: bool) -> Any:

@@ -21,7 +21,7 @@ from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained, insert_ignore, same_store, writing
 from seedbed.store.importing import add_study
-from seedbed.store.keeping import KEYS_A_QUERY, keep_leaders
+from seedbed.store.keeping import KEYS_A_QUERY, dismiss_witnesses, keep_leaders
 from seedbed.store.opening import open_study
 from seedbed.store.reading import identity_of, read_study
 
@@ -181,6 +181,7 @@ def _merge_study(connection: Connection, source: _Source, study: Any, mixed: boo
         new = _merge_runs(connection, source, batch, target)
         added, there = added + new, there + len(batch) - new
     _merge_findings(connection, source, study, target)
+    dismiss_witnesses(connection, target.id)
     if primary in directions:
         keep_leaders(connection, target.id, primary, directions[primary])
     return Merged(study.name, added, there, opened.warnings)

@@ -25,6 +25,7 @@ from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
 from seedbed.store.connection import connect, explained, has_table
+from seedbed.store.keeping import is_kept
 from seedbed.study import Archive, StoredRun, Study, StudyIdentity
 
 
@@ -215,11 +216,13 @@ class _StoreArchive:
         with explained(self._where), self._engine.connect() as connection:
             return {key: (tuple(e), np.frombuffer(n, "<f8")) for key, e, n in connection.execute(query)}
 
-    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
+    def predictions(self, study: str, evaluation_set: str, key: str | None = None) -> Mapping[str, NDArray[Any]]:
         r, p, e = schema.runs.c, schema.predictions.c, schema.evaluation_sets.c
         query = self._of(study, r.assignment, p.shape, p.packed, table=schema.predictions).where(
             p.evaluation_set == evaluation_set
         )
+        if key is not None:
+            query = query.where(r.assignment == key)
         classes = (
             sa.select(e.split, e.classes)
             .join_from(schema.evaluation_sets, schema.studies)
@@ -228,9 +231,9 @@ class _StoreArchive:
         with explained(self._where), self._engine.connect() as connection:
             counts = {row.split: row.classes for row in connection.execute(classes)}
             alike: dict[tuple[tuple[int, ...], int | None], dict[str, bytes]] = {}
-            for key, shape, packed in connection.execute(query):
-                kind = tuple(shape), counts[Assignment.from_key(key).split]
-                alike.setdefault(kind, {})[key] = packed
+            for name, shape, packed in connection.execute(query):
+                kind = tuple(shape), counts[Assignment.from_key(name).split]
+                alike.setdefault(kind, {})[name] = packed
         found: dict[str, NDArray[Any]] = {}
         for (shape, count), of_runs in alike.items():
             found |= zip(of_runs, _unpacked(list(of_runs.values()), shape, count), strict=True)
@@ -238,7 +241,7 @@ class _StoreArchive:
 
     def weights(self, study: str, key: str) -> bytes | None:
         query = self._of(study, schema.weights.c.safetensors, table=schema.weights).where(
-            schema.runs.c.assignment == key
+            schema.runs.c.assignment == key, is_kept()
         )
         with explained(self._where), self._engine.connect() as connection:
             found: bytes | None = connection.scalar(query)

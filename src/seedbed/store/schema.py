@@ -186,7 +186,7 @@ kept = Table(
     "seedbed_kept",
     metadata,
     Column("run_id", ForeignKey("seedbed_runs.id", ondelete="CASCADE"), primary_key=True),
-    Column("reason", String(8), primary_key=True),  # all, best or worst
+    Column("reason", String(8), primary_key=True),  # all, best, worst or verify
 )
 
 # What a run printed, where that is kept. Added after the first stores were written.

@@ -29,7 +29,7 @@ from seedbed.store.connection import (
     insert_ignore,
     writing,
 )
-from seedbed.store.keeping import KEYS_A_QUERY, Leader, keep_for_all, keep_leader
+from seedbed.store.keeping import KEYS_A_QUERY, Leader, is_kept, keep_for_all, keep_leader
 from seedbed.store.opening import count_runs, delete_study, open_study
 from seedbed.store.telling import known_classes, settle
 from seedbed.study import StudyIdentity
@@ -91,23 +91,19 @@ class StudyWriter:
         keys = [each.key for each in assignments]
         found: set[str] = set()
         runs = schema.runs.c
-        columns = (runs.assignment, runs.environment, runs.curve_epochs, runs.has_examples, schema.weights.c.run_id)
+        columns = (runs.assignment, runs.environment, runs.curve_epochs, runs.has_examples, is_kept())
         with explained(self._where), self._engine.connect() as connection:
             for start in range(0, len(keys), KEYS_A_QUERY):
-                query = (
-                    sa.select(*columns)
-                    .join_from(schema.runs, schema.weights, isouter=True)
-                    .where(
-                        runs.study_id == self._id,
-                        runs.status != Status.FAILED.value,
-                        runs.assignment.in_(keys[start : start + KEYS_A_QUERY]),
-                    )
+                query = sa.select(*columns).where(
+                    runs.study_id == self._id,
+                    runs.status != Status.FAILED.value,
+                    runs.assignment.in_(keys[start : start + KEYS_A_QUERY]),
                 )
-                for key, environment, curve_epochs, has_examples, weights in connection.execute(query):
+                for key, environment, curve_epochs, has_examples, has_weights in connection.execute(query):
                     has_all = (
                         set(wanted.curve_epochs) <= set(curve_epochs)
                         and (has_examples or not wanted.examples)
-                        and (weights is not None or not wanted.weights)
+                        and (has_weights or not wanted.weights)
                     )
                     if has_all or environment != self._environment:
                         found.add(key)

@@ -102,8 +102,9 @@ class Archive(Protocol):
         """Assignment key to (epochs, values) of every run that has this curve."""
         ...
 
-    def predictions(self, study: str, evaluation_set: str) -> Mapping[str, NDArray[Any]]:
-        """Assignment key to predictions [examples, ...] of every run that has them."""
+    def predictions(self, study: str, evaluation_set: str, key: str | None = None) -> Mapping[str, NDArray[Any]]:
+        """Assignment key to predictions [examples, ...] of every run that has them; of one run alone, where its key is
+        given."""
         ...
 
     def weights(self, study: str, key: str) -> bytes | None:
