@@ -108,7 +108,13 @@ def assert_whole(store: Path | str, uninterrupted: Study, name: str = "trained")
 
 
 @pytest.mark.parametrize(
-    ("either", "when"), [("sqlite", "before"), ("sqlite", "after"), ("postgresql", "before")], indirect=["either"]
+    ("either", "when"),
+    [
+        pytest.param("sqlite", "before", marks=pytest.mark.slow),
+        ("sqlite", "after"),
+        pytest.param("postgresql", "before", marks=pytest.mark.slow),
+    ],
+    indirect=["either"],
 )
 def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Study) -> None:
     done: list[str] = []
@@ -127,7 +133,7 @@ def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Stu
 @pytest.mark.parametrize("either", ["sqlite"], indirect=True)  # to a server one moment is as another
 @pytest.mark.parametrize(
     ("workers", "kills", "seed"),
-    [(0, 3, 0), (2, 3, 1), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
+    [(0, 3, 0), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
 )
 def test_killed_at_random_moments(workers: int, kills: int, seed: int, store: Path | str, uninterrupted: Study) -> None:
     rng = random.Random(seed)

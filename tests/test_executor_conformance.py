@@ -206,7 +206,9 @@ class DiesUntil:
         return plain_net()
 
 
-@in_processes
+@pytest.mark.parametrize(
+    "executor", ["one-process", pytest.param("three-processes", marks=pytest.mark.slow), *CLUSTERS]
+)
 @pytest.mark.parametrize(("deaths", "status"), [(1, Status.DONE), (9, Status.FAILED)])
 def test_a_lost_workers_run_is_tried_once_more(executor: str, deaths: int, status: Status, tmp_path: Path) -> None:
     training = replace(TRAININGS["sgd"], model=DiesUntil(tmp_path, deaths))

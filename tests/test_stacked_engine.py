@@ -186,7 +186,7 @@ def test_any_number_of_runs_can_be_stacked(stack: int, made: Callable[[str], sb.
     assert max(map(gap, trained("stacked", made("images"), stack=stack), expected)) < FINAL_GAP
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_threads_leave_runs_independent(threads: int, made: Callable[[str], sb.Experiment]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
