@@ -12,8 +12,8 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,10 +114,21 @@ def ensure(
     picked, threads = chosen(study.name, ended), study.identity.threads
     if own is not None:
         picked = [own.assignment, *(each for each in picked if each != own.assignment)][:STEPS_VERIFIED]
-    with applied(settings, device):
+    with applied(settings, device), _torch_threads(threads):
         found = verify(experiment, engine, picked, study.identity.primary, threads, device, own)
     remember(study.name, here, found, store)
     return found
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """The engine's bits may depend on them: those of the study's runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _witness(
