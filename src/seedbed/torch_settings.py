@@ -160,11 +160,20 @@ def apply_torch_settings(wanted: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def applied(wanted: Mapping[str, Any], device: Device = CPU) -> Iterator[None]:
-    """Run the block with torch set as ``wanted`` says, and put the settings back."""
-    before = torch_settings(device)
+def applied(wanted: Mapping[str, Any], device: Device = CPU, threads: int | None = None) -> Iterator[None]:
+    """Run the block with torch set as ``wanted`` says, on so many threads, and put the settings back.
+
+    Args:
+        threads: of torch; where not given they stay as they are.
+    """
+    import torch
+
+    before, threads_before = torch_settings(device), torch.get_num_threads()
     try:
+        if threads is not None:
+            torch.set_num_threads(threads)
         apply_torch_settings(wanted)
         yield
     finally:
         apply_torch_settings(before)
+        torch.set_num_threads(threads_before)

@@ -12,8 +12,8 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +47,6 @@ STEP_FACTOR = 50.0
 # and it happens in few runs, so that of several one may lie beyond the bound.
 SHAKEN = 4
 STEP_FLOOR = 64 * 2.0**-24  # relative to the largest weight: where the reference engine's step happens to be exact
-
 
 _Rows = tuple[Data, Any]  # of a split, and the whole tensors of its training rows on a device
 
@@ -104,6 +103,7 @@ def ensure(
     whole = load(study.name, store)
     ended = [run.assignment for run in whole.runs if run.status is Status.DONE and run.environment == here]
     if not ended:
+        dismiss(study.name, store)
         return None
     if reason := why_not_sendable(replace(experiment)):  # its data and not its recipe, as it is sent below
         said(f"{study.name} is not verified, since that is done in worker processes: {reason}")
@@ -114,21 +114,10 @@ def ensure(
     picked, threads = chosen(study.name, ended), study.identity.threads
     if own is not None:
         picked = [own.assignment, *(each for each in picked if each != own.assignment)][:STEPS_VERIFIED]
-    with applied(settings, device), _torch_threads(threads):
+    with applied(settings, device, threads):  # on which the engine's bits may depend
         found = verify(experiment, engine, picked, study.identity.primary, threads, device, own)
     remember(study.name, here, found, store)
     return found
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """The engine's bits may depend on them: those of the study's runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _witness(

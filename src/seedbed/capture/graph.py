@@ -97,12 +97,8 @@ class Draw:
         """Draw as training does on a device, from ``generator`` or else the global one there.
 
         Args:
-            where: the device; the processor where not given.
+            where: the device; the processor where not given. On another the masks of dropout are of uint8.
         """
-        return self.drawn(generator, where).to(self.dtype)
-
-    def drawn(self, generator: torch.Generator | None = None, where: torch.device | None = None) -> Tensor:
-        """As ``sample``, but a mask may be of a smaller type."""
         if self.dropped is not None and where is not None and where.type != "cpu":
             # The kernel of F.dropout itself; unlike F.dropout it takes a generator. Its mask depends on no value.
             _, mask = torch._fused_dropout(

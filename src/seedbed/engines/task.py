@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from seedbed import devices, engines, fingerprint
 from seedbed.building import make_data
 from seedbed.environment import Environment, capture
@@ -45,14 +43,10 @@ class TrainingTask:
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
         """Torch's thread count and settings."""
-        before, device = torch.get_num_threads(), devices.parse(self.device)
+        device = devices.parse(self.device)
         device.prepare()
-        torch.set_num_threads(self.threads)
-        try:
-            with applied(self.settings, device):
-                yield
-        finally:
-            torch.set_num_threads(before)
+        with applied(self.settings, device, self.threads):
+            yield
 
     def trainer(self) -> Trainer:
         """The engine, ready for the experiment."""

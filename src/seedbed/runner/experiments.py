@@ -61,10 +61,10 @@ def prepare_experiment(experiment: Experiment, assignments: tuple[Assignment, ..
         optimizer = make_optimizer(experiment, model)
         taken = fingerprint.take(experiment, first, model, optimizer, make_scheduler(experiment, optimizer))
         check_runs(experiment, first, curves=recording.curve_stride is not None)
-    if not device.is_processor:
-        _check_on_device(experiment, first, device, options)
-    runs, workers = options.portion(len(assignments), device)
     torch_settings = settings_for(device, determined=options.deterministic)
+    if not device.is_processor:
+        _check_on_device(experiment, first, device, torch_settings)
+    runs, workers = options.portion(len(assignments), device)
     with applied(torch_settings, device):
         choice = engines.choose(
             engine, experiment, first, device=device, threads=threads, settings=settings, runs=runs, workers=workers
@@ -127,19 +127,7 @@ def _asked(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None,
         begun = None
     engine = options.engine
     device = devices.parse(options.device or (begun.device if begun is not None else "cpu"))
-    if device.is_processor and not options.deterministic:
-        raise InputError("deterministic=False is for GPUs: on a processor torch is taken as this process has set it")
-    if device.is_processor:
-        pass
-    elif options.on is not None and device.index is not None:
-        raise InputError(f"a cluster chooses the GPU: give device {device.kind}, not {device.name}")
-    elif options.largest_part is not None and options.stack is None and engine != "reference":
-        raise InputError("how many runs a GPU holds is another number on each: give stack (--stack) with a shard")
-    elif options.on is not None and not options.gpus_per_task:
-        raise InputError(
-            f"device {device.name} is asked for, and a cluster gives its processes no GPU unless it is told how many "
-            f"each takes: give gpus_per_task (--gpus-per-task 1)"
-        )
+    _check_device(options, device)
     if options.stack is not None:
         if engine not in ("auto", "stacked"):
             raise InputError(f"stack is a setting of the stacked engine, and the {engine} engine is asked for")
@@ -149,14 +137,32 @@ def _asked(options: Options, study: str) -> tuple[str, Mapping[str, Any] | None,
     return engine, None, device
 
 
-def _check_on_device(experiment: Experiment, data: Data, device: Device, options: Options) -> None:
+def _check_device(options: Options, device: Device) -> None:
+    """Raise an InputError where a device and what else is asked for do not go together."""
+    if device.is_processor:
+        if not options.deterministic:
+            raise InputError(
+                "deterministic=False is for GPUs: on a processor torch is taken as this process has set it"
+            )
+        return
+    if options.on is not None and device.index is not None:
+        raise InputError(f"a cluster chooses the GPU: give device {device.kind}, not {device.name}")
+    if options.on is not None and not options.gpus_per_task:
+        raise InputError(
+            f"device {device.name} is asked for, and a cluster gives its processes no GPU unless it is told how many "
+            f"each takes: give gpus_per_task (--gpus-per-task 1)"
+        )
+    if options.largest_part is not None and options.stack is None and options.engine != "reference":
+        raise InputError("how many runs a GPU holds is another number on each: give stack (--stack) with a shard")
+
+
+def _check_on_device(experiment: Experiment, data: Data, device: Device, settings: Mapping[str, Any]) -> None:
     """Take a few steps there, under the settings that runs will have."""
-    settings = settings_for(device, determined=options.deterministic)
     with applied(settings, device), blamed(f"{experiment.name} cannot be trained on {device.name}"):
         try:
             check_on_device(experiment, data, device)
         except RuntimeError as error:
-            if "deterministic" in str(error) and options.deterministic:
+            if "deterministic" in str(error) and settings["deterministic_algorithms"] == "error":
                 raise _undetermined(error) from error
             raise
         finally:

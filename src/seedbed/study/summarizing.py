@@ -29,8 +29,6 @@ def summarize(
 ) -> stats.Summary:
     """The summary of a score over runs that did not fail (``Study.summary``)."""
     ended = _ended(study)
-    if not ended.runs:
-        raise InputError(f"{study.name} has no run to summarize: all have failed")
     found = stats.summarize(ended[score], confidence)
     scope = ended.scope
     rate = replace(found.diverged_rate, scope=scope)
@@ -60,8 +58,6 @@ def mean_interval(
     if method not in MEAN_METHODS:
         raise InputError(f"method must be {', '.join(MEAN_METHODS[:-1])} or {MEAN_METHODS[-1]}, got {method!r}")
     ended = _ended(study)
-    if not ended.runs:
-        raise InputError(f"{study.name} has no run to summarize: all have failed")
     if method == "corrected":
         means = resampling.split_means(ended, score)
         rows = resampling.rows_of_splits(ended, score, means.values, n_train, n_test)
@@ -79,7 +75,11 @@ def mean_interval(
 
 
 def _ended(study: Runs) -> Runs:
-    return replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
+    """The runs that did not fail; an InputError where all have."""
+    ended = replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
+    if not ended.runs:
+        raise InputError(f"{study.name} has no run to summarize: all have failed")
+    return ended
 
 
 def _table(study: Runs, score: str) -> Crossed:

@@ -146,7 +146,7 @@ class Block:
 
     def _drawn(self, draw: Draw) -> Tensor:
         """A random draw of a step, [count, *shape]: each run's from its own generator."""
-        drawn = [draw.drawn(each.drawing, self._device) for each in self._generators]
+        drawn = [draw.sample(each.drawing, self._device) for each in self._generators]
         drawn += [drawn[-1]] * (self._count - len(drawn))
         return _alike(drawn).to(draw.dtype)
 
@@ -155,11 +155,9 @@ class Block:
         found: list[set[str]] = [set() for _ in range(self._runs)]
         for name, buffer in self._buffers.items():
             if buffer.numel():
-                for slot in (
-                    (~torch.isfinite(buffer).reshape(self._count, -1).all(1)).cpu().nonzero().flatten().tolist()
-                ):
-                    if slot < self._runs:
-                        found[slot].add(name)
+                finite = torch.isfinite(buffer).reshape(self._count, -1).all(1).cpu()
+                for slot in (~finite[: self._runs]).nonzero().flatten().tolist():
+                    found[slot].add(name)
         return found
 
 
