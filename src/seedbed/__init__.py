@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from seedbed import metrics
+    from seedbed.auditing.calls import audit
+    from seedbed.auditing.findings import Audit
     from seedbed.comparing import compare, compare_many
     from seedbed.errors import IdentityError, InputError, SeedbedError, StoreError, WorkerError
     from seedbed.executors.places import Slurm
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
+    "Audit": "seedbed.auditing.findings",
     "Data": "seedbed.experiments",
     "Decided": "seedbed.stopping",
     "Experiment": "seedbed.experiments",
@@ -43,6 +46,7 @@ _HOMES = {
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
     "WorkerError": "seedbed.errors",
+    "audit": "seedbed.auditing.calls",
     "compare": "seedbed.comparing",
     "compare_many": "seedbed.comparing",
     "experiment": "seedbed.experiments",
@@ -61,6 +65,7 @@ _HOMES = {
 
 __all__ = [
     "Assignment",
+    "Audit",
     "Data",
     "Decided",
     "Experiment",
@@ -77,6 +82,7 @@ __all__ = [
     "Study",
     "Trial",
     "WorkerError",
+    "audit",
     "compare",
     "compare_many",
     "experiment",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 FINAL_FACTOR = 20.0  # a final gap of more than so many one-ulp gaps is told as a warning
 
 
@@ -111,3 +114,16 @@ def _told(gap: Gap, examples: int | None, primary: str | None) -> str:
     of = "" if examples is None else f" of {examples}"
     name = "" if primary is None else f" in {primary}"
     return f"{gap.weights:.1e} in a weight, {gap.predictions}{of} predictions, {gap.score:.4g}{name}"
+
+
+def predicted_otherwise(one: NDArray[Any], other: NDArray[Any]) -> int:
+    """How many examples two runs predict otherwise: another class, or a value that differs by more than a thousandth of
+    the values' spread.
+
+    Args:
+        one, other: [examples, ...].
+    """
+    a, b = one.reshape(len(one), -1), other.reshape(len(other), -1)
+    if np.issubdtype(a.dtype, np.integer):
+        return int((a != b).any(axis=1).sum())
+    return int((np.abs(a - b) > 1e-3 * max(float(b.std()), 1e-12)).any(axis=1).sum())

@@ -19,3 +19,8 @@ class IdentityError(SeedbedError):
 
 class WorkerError(SeedbedError):
     """A worker process could not do its work, for a reason that no single run is to blame for."""
+
+
+def first_line(message: str) -> str:
+    """The first line of a message, without the traceback that may follow."""
+    return message.strip().partition("\n")[0]

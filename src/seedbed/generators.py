@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,23 +28,33 @@ def seed_cpu(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
-@contextlib.contextmanager
-def preserved() -> Iterator[None]:
-    """Leave every global generator as it was found, whatever the block draws or seeds."""
+def saved() -> Callable[[], None]:
+    """Note where every global generator stands; to call what is handed back puts them there again."""
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     # A process that has not touched CUDA has no state there to keep, and asking would start it.
     touched = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    cuda_states = torch.cuda.get_rng_state_all() if touched else None
-    try:
-        yield
-    finally:
+    cuda_states = torch.cuda.get_rng_state_all() if touched else ()
+
+    def put_back() -> None:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)
-        for index, before in enumerate(cuda_states or ()):
+        for index, before in enumerate(cuda_states):
             # To set a state, though it be the same, makes cuDNN draw its dropout anew.
             if not torch.equal(before, torch.cuda.get_rng_state(index)):
                 torch.cuda.set_rng_state(before, index)
+
+    return put_back
+
+
+@contextlib.contextmanager
+def preserved() -> Iterator[None]:
+    """Leave every global generator as it was found, whatever the block draws or seeds."""
+    put_back = saved()
+    try:
+        yield
+    finally:
+        put_back()
 
 
 @contextlib.contextmanager

@@ -17,13 +17,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seedbed import engines, environment, generators
-from seedbed.agreement import Gap, Verification
+from seedbed.agreement import Gap, Verification, predicted_otherwise
 from seedbed.building import fast_path_off, make_data
 from seedbed.devices import CPU, Device, moved
 from seedbed.engines.batches import whole_tensors
@@ -322,14 +320,8 @@ def _gap(one: RunResult, other: RunResult, primary: str) -> Gap | None:
     assert other.weights is not None
     return Gap(
         weights=_difference(load(one.weights), load(other.weights)),
-        predictions=sum(_other_rows(one.predictions[name], other.predictions[name]) for name in one.predictions),
+        predictions=sum(
+            predicted_otherwise(one.predictions[name], other.predictions[name]) for name in one.predictions
+        ),
         score=abs(one.scores[primary] - other.scores[primary]),
     )
-
-
-def _other_rows(one: NDArray[Any], other: NDArray[Any]) -> int:
-    """Examples whose class differs, or a value of which differs by more than a thousandth of the values' spread."""
-    a, b = one.reshape(len(one), -1), other.reshape(len(other), -1)
-    if np.issubdtype(a.dtype, np.integer):
-        return int((a != b).any(axis=1).sum())
-    return int((np.abs(a - b) > 1e-3 * max(float(b.std()), 1e-12)).any(axis=1).sum())

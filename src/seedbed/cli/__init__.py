@@ -22,6 +22,7 @@ class _Lazy(click.Group):
     commands_at: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("seedbed.cli.run", "Train an experiment under many seeds and keep every run."),
         "import": ("seedbed.cli.import_scores", "Keep the scores of a table as studies, one a group."),
+        "audit": ("seedbed.cli.audit", "Tell whether one seed gives one result, and where it does not."),
         "engines": ("seedbed.cli.engines", "Tell which engines can run an experiment, and why not."),
         "studies": ("seedbed.cli.read", "List the studies of a store."),
         "show": ("seedbed.cli.read", "Show a study: its runs in numbers."),

@@ -72,7 +72,7 @@ class _Seconds(click.ParamType[float]):
 
 
 def options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add what goes with ``-- COMMAND`` to ``run``."""
+    """Add what goes with ``-- COMMAND``."""
     for option in reversed(
         (
             click.option("--metrics-file", metavar="FILE",
@@ -81,8 +81,6 @@ def options(command: Callable[..., int]) -> Callable[..., int]:
                          help="Of a Python program: the run's seed takes the place of every seed that it sets."),
             click.option("--timeout", type=_Seconds(), metavar="TIME",
                          help="Of a program: end a run after so long (90, 30m, 2h), and count it as failed."),
-            click.option("--retries", type=int, default=0, show_default=True,
-                         help="Of a program or trial: how often a run that failed is tried again."),
             click.option("--primary", metavar="SCORE", help="Of a program: the score to follow."),
             click.option("--larger-is-better", "larger", multiple=True, metavar="SCORE",
                          help="Of a program: a score that is better when larger; guessed from its name if absent."),
@@ -137,7 +135,7 @@ class Asked:
 
 
 def take(options: dict[str, Any]) -> Asked:
-    """Take these options out of all that were given; ``retries`` is left, as an option of every run."""
+    """Take these options out of all that were given."""
     return Asked(**{each.name: options.pop(each.name) for each in fields(Asked)})
 
 

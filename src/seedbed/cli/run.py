@@ -40,6 +40,8 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @sharding.option
 @until.options
 @program.options
+@click.option("--retries", type=int, default=0, show_default=True,
+              help="Of a program or trial: how often a run that failed is tried again.")  # fmt: skip
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option(
     "--engine", default="auto", show_default=True, help="How runs are computed: auto, lanes, stacked or reference."

@@ -28,9 +28,12 @@ def whole_tensors(dataset: Dataset[Any]) -> tuple[Tensor, ...] | None:
 class Batches:
     """The training batches of every epoch of one run.
 
-    Draws exactly what ``DataLoader(dataset, batch_size, shuffle, drop_last, generator)`` with no workers draws, from
-    the same generators: the loader's base seed, then the order of the rows. Whole tensors may lie on any device, where
-    their batches are then taken.
+    Draws exactly what ``DataLoader(dataset, batch_size, shuffle, drop_last, generator)`` draws, from the same
+    generators: the loader's base seed, then the order of the rows. Whole tensors may lie on any device, where their
+    batches are then taken.
+
+    Args:
+        workers: processes of the loader that make the items, where there are no whole tensors; none: this one does.
     """
 
     def __init__(
@@ -42,15 +45,21 @@ class Batches:
         shuffle: bool,
         drop_last: bool,
         generator: torch.Generator | None,
+        workers: int = 0,
     ) -> None:
-        self._dataset, self._tensors, self._generator = dataset, tensors, generator
+        self._dataset, self._tensors, self._generator, self._workers = dataset, tensors, generator, workers
         self._batch_size, self._shuffle, self._drop_last = batch_size, shuffle, drop_last
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one more epoch."""
         if self._tensors is None:
             loader = DataLoader(
-                self._dataset, self._batch_size, self._shuffle, drop_last=self._drop_last, generator=self._generator
+                self._dataset,
+                self._batch_size,
+                self._shuffle,
+                drop_last=self._drop_last,
+                generator=self._generator,
+                num_workers=self._workers,
             )
             for items in loader:
                 yield split_item(items)

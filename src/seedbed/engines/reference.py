@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -118,6 +118,18 @@ class ReferenceTrainer:
             )
 
 
+class Observer(Protocol):
+    """Sees a run as it trains. What it raises ends the training."""
+
+    def batch(self, rows: tuple[tuple[Any, ...], Any]) -> None:
+        """A step is about to be taken with these (inputs, target)."""
+        ...
+
+    def stepped(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
+        """It was taken; what it left."""
+        ...
+
+
 class Run:
     """One run in training: seeded, its model, batches, optimizer and scheduler made. Changes the global generators.
 
@@ -126,6 +138,7 @@ class Run:
 
     Args:
         tensors: of ``whole_tensors(data.train)``, on the device.
+        loading: worker processes of the DataLoader, where rows are not taken from whole tensors.
     """
 
     def __init__(
@@ -135,6 +148,7 @@ class Run:
         tensors: tuple[Tensor, ...] | None,
         assignment: Assignment,
         device: Device = CPU,
+        loading: int = 0,
     ) -> None:
         self._experiment, self._device = experiment, device
         self._loss: Callable[[Any, Any], Tensor] = fresh_copy(experiment.loss)
@@ -151,6 +165,7 @@ class Run:
             shuffle=experiment.shuffle,
             drop_last=experiment.drop_last,
             generator=None if assignment.is_plain else torch.Generator().manual_seed(assignment.order),
+            workers=loading,
         )
         self.optimizer = make_optimizer(experiment, self.model)
         self.scheduler = make_scheduler(experiment, self.optimizer)
@@ -173,11 +188,15 @@ class Run:
         """The first step of an epoch."""
         self._step(*next(self._batches.epoch()))
 
-    def train_epoch(self) -> None:
+    def train_epoch(self, observer: Observer | None = None) -> None:
         """One pass over the training rows."""
         by_batch = self.scheduler is not None and self._experiment.step_scheduler == "batch"
         for inputs, target in self._batches.epoch():
+            if observer is not None:
+                observer.batch((inputs, target))
             self._step(inputs, target)
+            if observer is not None:
+                observer.stepped(self.model.parameters(), self.model.buffers())
             if by_batch:
                 self.scheduler.step()
         if self.scheduler is not None and not by_batch:

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from types import MappingProxyType
 from typing import Any
 
 from seedbed.errors import WorkerError
@@ -46,17 +47,20 @@ class ProcessExecutor:
     ``if __name__ == "__main__"``, and threads are set before torch is loaded.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    def __init__(self, workers: int, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+        """``variables`` are added to the environment of the processes."""
+        self._workers, self._variables = workers, variables
 
     def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output | Progress]:
         """Compute the blocks and yield each run as it is finished."""
-        return _Pool(task, blocks, self._workers).results()
+        return _Pool(task, blocks, self._workers, self._variables).results()
 
 
 class _Pool:
-    def __init__(self, task: Task, blocks: Iterator[Sequence[Assignment]], size: int) -> None:
-        self._size, self._blocks = size, blocks
+    def __init__(
+        self, task: Task, blocks: Iterator[Sequence[Assignment]], size: int, variables: Mapping[str, str]
+    ) -> None:
+        self._size, self._blocks, self._variables = size, blocks, variables
         self._threads = task.threads
         self._opening = {
             "path": list(sys.path),
@@ -108,7 +112,13 @@ class _Pool:
             stdout=writing,
             stderr=writing,
             pass_fds=(theirs.fileno(),),
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, number), "PYTHONUNBUFFERED": "1", IN_WORKER: "1"},
+            env={
+                **os.environ,
+                **dict.fromkeys(THREAD_VARIABLES, number),
+                "PYTHONUNBUFFERED": "1",
+                IN_WORKER: "1",
+                **self._variables,
+            },
             # Ctrl-C in a terminal is for the parent alone, which then ends its workers, each with what it has started.
             start_new_session=True,
         )

@@ -7,11 +7,12 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 
 from seedbed.errors import InputError
 from seedbed.programs import forced, output
@@ -32,11 +33,13 @@ class ProgramTask:
         program: the command, and how its result is read.
         threads: that libraries are told to take in each run.
         retries: how often a run that failed is tried again.
+        variables: that are added to the environment of every run.
     """
 
     program: Program
     threads: int = 1
     retries: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, least in (("threads", 1), ("retries", 0)):
@@ -50,7 +53,7 @@ class ProgramTask:
 
     def trainer(self) -> Trainer:
         """What starts the programs."""
-        return ProgramTrainer(self.program, self.threads, self.retries)
+        return ProgramTrainer(self.program, self.threads, self.retries, self.variables)
 
     def check_data(self, split: int) -> None:
         """Nothing: Seedbed does not see a program's data."""
@@ -68,8 +71,10 @@ class _Try:
 class ProgramTrainer:
     """Runs a program for each assignment; several threads may do so at once (``tasks.Trainer``)."""
 
-    def __init__(self, program: Program, threads: int = 1, retries: int = 0) -> None:
-        self._program, self._threads, self._retries = program, threads, retries
+    def __init__(
+        self, program: Program, threads: int = 1, retries: int = 0, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._program, self._threads, self._retries, self._variables = program, threads, retries, variables
         self._lock = threading.Lock()
         self._running: set[Running] = set()
         self._stopped = threading.Event()
@@ -164,7 +169,7 @@ class ProgramTrainer:
         if assignment.seed is not None:
             seeds = {"SEEDBED_SEED": str(assignment.seed), "SEEDBED_SPLIT": str(assignment.split)}
         threads = dict.fromkeys(THREAD_VARIABLES, str(self._threads))
-        return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", **seeds}
+        return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", **seeds, **self._variables}
 
 
 def _ended(text: str) -> str:

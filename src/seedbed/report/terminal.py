@@ -25,11 +25,20 @@ LEAST_ROOM = 30  # cells to wrap a text in
 PLAIN_SECONDS = 10.0  # between two lines of progress in a pipe
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Console, spare: tuple[str, ...] = ()) -> None:
+def table(
+    columns: tuple[str, ...],
+    rows: list[tuple[str, ...]],
+    console: Console,
+    spare: tuple[str, ...] = (),
+    text: int = 1,
+) -> None:
     """Print a table: aligned on a terminal, tab-separated in a pipe.
 
     Where the terminal is too narrow, the columns named in ``spare`` are left out, the first first. A line that is
     still too wide is left to the terminal to wrap: a name is never split.
+
+    Args:
+        text: how many columns, from the first, hold text and begin at the left; the others hold numbers.
     """
     if not console.is_terminal:
         for row in (columns, *rows):
@@ -42,7 +51,7 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], console: Consol
         kept.remove(columns.index(name))
     widths = {column: max(cell_len(line[column]) for line in lines) for column in kept}
     for number, line in enumerate(lines):
-        cells = [_padded(line[column], widths[column], to_the_left=column == 0) for column in kept]
+        cells = [_padded(line[column], widths[column], to_the_left=column < text) for column in kept]
         # Not as markup: a study's name has brackets.
         console.print(Text(GAP.join(cells).rstrip(), style="" if number else "bold"), soft_wrap=True)
 

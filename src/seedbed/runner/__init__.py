@@ -2,6 +2,17 @@
 
 from seedbed.runner.calls import MOST, LookingWatcher, check, run, run_until, run_until_decided
 from seedbed.runner.options import KeepWeights
+from seedbed.runner.preparing import check_caller
 from seedbed.runner.session import Watcher
 
-__all__ = ["MOST", "KeepWeights", "LookingWatcher", "Watcher", "check", "run", "run_until", "run_until_decided"]
+__all__ = [
+    "MOST",
+    "KeepWeights",
+    "LookingWatcher",
+    "Watcher",
+    "check",
+    "check_caller",
+    "run",
+    "run_until",
+    "run_until_decided",
+]

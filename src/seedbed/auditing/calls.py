@@ -1,0 +1,355 @@
+"""Audit a run: train it again under changed conditions, find where it parts, why, what helps, whether it matters."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seedbed import environment, generators
+from seedbed.auditing import conditions as conditions_
+from seedbed.auditing import cures, growth, origins, spread
+from seedbed.auditing.causes import OTHER_ENGINE, cause_of
+from seedbed.auditing.closely import line_parting
+from seedbed.auditing.conditions import Circumstances, Condition
+from seedbed.auditing.findings import Audit, Cure, Origin, Outcome, Spread, Structure
+from seedbed.auditing.lab import Lab, Observation
+from seedbed.auditing.lint import Finding, lint_files, neighbours
+from seedbed.auditing.observing import Window
+from seedbed.auditing.of_programs import audit_program
+from seedbed.auditing.setting import REFERENCE, Setting
+from seedbed.auditing.subject import Source
+from seedbed.auditing.tape import Kind, Tape, parting
+from seedbed.auditing.watching import Silent, Watcher
+from seedbed.building import make_data, make_model
+from seedbed.devices import parse
+from seedbed.errors import InputError, WorkerError, first_line
+from seedbed.executors import check_sendable
+from seedbed.experiments import Experiment, primary_score
+from seedbed.programs import Program
+from seedbed.runner import check_caller
+from seedbed.seeds import LARGEST_SEED, ROLES, Assignment, check_seed
+from seedbed.stats.checks import count
+from seedbed.store import DEFAULT
+from seedbed.torch_settings import settings_for
+from seedbed.trials import Trial
+
+GROWTH_OF_SEEDS = 1  # the seed after is trained too, to measure distances of weights by
+STRUCTURES = 8  # seeds under which a model is made, to see whether its structure depends on them
+
+
+def audit(
+    experiment: Experiment | Trial | Program,
+    seed: int | Assignment = 0,
+    *,
+    conditions: Sequence[str] | None = None,
+    steps: int | None = None,
+    split: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    store: str | os.PathLike[str] = DEFAULT,
+    matters: bool = True,
+    watcher: Watcher | None = None,
+) -> Audit:
+    """Find out whether one seed gives one result.
+
+    The run is trained again under each condition, in a process of its own, and every step of it is compared with the
+    run as it is. Where they part, both are trained to there once more, and the first operation or line that differs is
+    found.
+
+    Args:
+        experiment: an Experiment, a function decorated with ``seedbed.trial``, or a ``Program``, of which the results
+            alone are compared.
+        seed: of the run.
+        conditions: which ones, such as ``["again", "threads=2"]``; all that apply where not given.
+        steps: of training, where not all of it is to be looked at.
+        split: the split seed.
+        threads: of torch in the run as it is.
+        device: that computes it.
+        store: where a study may tell the spread over seeds.
+        matters: also say how large differences are beside the spread over seeds; where the store has no study, a few
+            seeds are trained for it.
+        watcher: told how it goes.
+
+    Raises:
+        InputError: the experiment, or a condition, cannot be used.
+        WorkerError: the run itself fails.
+    """
+    check_caller(experiment)
+    if isinstance(experiment, Program):
+        if steps is not None or split or device != "cpu":
+            raise InputError("a program is audited by its results: steps, split and device are its own affair")
+        return audit_program(
+            experiment, seed, conditions=conditions, threads=threads, store=store, matters=matters, watcher=watcher
+        )
+    check_sendable(experiment.name, experiment)
+    return audit_source(
+        Source.of(experiment), experiment, seed, conditions=conditions, steps=steps, split=split, threads=threads,
+        device=device, store=store, matters=matters, watcher=watcher,
+    )  # fmt: skip
+
+
+def audit_source(
+    source: Source,
+    subject: Experiment | Trial,
+    seed: int | Assignment,
+    *,
+    conditions: Sequence[str] | None,
+    steps: int | None,
+    split: int,
+    threads: int,
+    device: str,
+    store: str | os.PathLike[str],
+    matters: bool,
+    watcher: Watcher | None,
+) -> Audit:
+    """As ``audit``, of what processes make from a source; ``subject`` is what it makes here."""
+    assignment = seed if isinstance(seed, Assignment) else Assignment.plain(check_seed(seed), split)
+    if steps is not None:
+        count(steps, "steps")
+    count(threads, "threads")
+    if conditions is not None:
+        conditions_.check(conditions)
+    if isinstance(subject, Trial):
+        subject.check((assignment,))
+    with tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
+        return _Auditing(
+            source, subject, assignment, steps, Setting(threads=threads, device=parse(device).name), store,
+            Path(folder), watcher or Silent(),
+        ).audit(conditions, matters)  # fmt: skip
+
+
+class _Auditing:
+    def __init__(
+        self,
+        source: Source,
+        subject: Experiment | Trial,
+        assignment: Assignment,
+        limit: int | None,
+        base: Setting,
+        store: str | os.PathLike[str],
+        folder: Path,
+        watcher: Watcher,
+    ) -> None:
+        self._subject, self._assignment, self._limit, self._base = subject, assignment, limit, base
+        self._store, self._folder, self._watcher = store, folder, watcher
+        device = parse(base.device)
+        device.prepare()
+        self._settings = settings_for(device)
+        self._environment = environment.capture(device=device, settings=self._settings)
+        self._lab = Lab(source, assignment, folder, limit, self._settings, watcher.said, self._ended)
+        self._names: dict[Setting, str] = {}
+
+    def audit(self, names: Sequence[str] | None, matters: bool) -> Audit:
+        lint = tuple(self._lint())
+        self._watcher.begun("the run as it is")
+        plain = self._lab[self._base]
+        if plain.error is not None:
+            raise WorkerError(f"{self._subject.name} cannot be trained under seed {self._assignment}: {plain.error}")
+        primary = self._primary(plain)
+        found = self._circumstances(plain)
+        wanted = (
+            conditions_.proposed(self._base, found) if names is None else conditions_.chosen(names, self._base, found)
+        )
+        next_seed = self._base.but(seed_offset=GROWTH_OF_SEEDS)
+        settings = [setting for each in wanted for setting in (each.against, each.setting)]
+        self._names = {each.setting: each.words for each in wanted} | {self._base: "", next_seed: "the next seed"}
+        self._watcher.begun(f"{len(wanted)} conditions")
+        self._lab.observe([*settings, next_seed] if matters else settings)
+        left_out = {} if names is not None else self._refused(wanted)
+        outcomes: list[Outcome] = []
+        for each in (each for each in wanted if each.words not in left_out):
+            outcomes.append(self._outcome(each, primary, outcomes))
+        over_seeds, missing = None, None
+        if matters and primary is not None and any(each.repeats is False for each in outcomes):
+            self._watcher.begun("the spread over seeds")
+            over_seeds, missing = self._spread(primary)
+        return Audit(
+            name=self._subject.study_name,
+            seeds=str(self._assignment),
+            primary=primary,
+            base=conditions_.base_words(self._base),
+            steps=plain.steps,
+            outcomes=tuple(outcomes),
+            spread=over_seeds,
+            spread_missing=missing,
+            structure=self._structure(plain),
+            lint=lint,
+            left_out=tuple(left_out.items()),
+            environment=dict(self._environment.identity),
+        )
+
+    def _ended(self, observation: Observation) -> None:
+        words = self._names.get(observation.setting)
+        if words:
+            self._watcher.begun(words)
+
+    def _refused(self, wanted: Sequence[Condition]) -> dict[str, str]:
+        """Conditions that were proposed and turned out to be none, in words, and why: engines that cannot run it."""
+        errors = {each.words: self._lab[each.setting].error for each in wanted if each.family == "engine"}
+        refused = {words: error for words, error in errors.items() if error and error.startswith(InputError.__name__)}
+        return {words: first_line(error).partition(": ")[2] for words, error in refused.items()}
+
+    def _lint(self) -> list[Finding]:
+        files = dict.fromkeys(file for root in _files(self._subject) for file in neighbours(root, root.parent))
+        try:
+            return lint_files(list(files))
+        except InputError:  # a file that changed meanwhile, or is no Python
+            return []
+
+    def _primary(self, plain: Observation) -> str | None:
+        if isinstance(self._subject, Trial):
+            scores = plain.result.scores if plain.result is not None else {}
+            return self._subject.primary or next(iter(scores), None)
+        return primary_score(self._subject, make_data(self._subject, self._assignment.split))
+
+    def _circumstances(self, plain: Observation) -> Circumstances:
+        import torch
+
+        devices = tuple(d for d in ("cuda",) if d != self._base.device and torch.cuda.is_available())
+        return Circumstances(
+            is_trial=isinstance(self._subject, Trial),
+            loads_items=bool(plain.notes.get("loads_items")),
+            evaluates=bool(plain.notes.get("evaluates")),
+            capability=torch.backends.cpu.get_cpu_capability().lower(),
+            devices=devices,
+        )
+
+    def _outcome(self, condition: Condition, primary: str | None, before: Sequence[Outcome]) -> Outcome:
+        one, other = self._lab[condition.against], self._lab[condition.setting]
+        speed = other.seconds_per_step
+        timed = speed if speed == speed else None
+        if other.error is not None:
+            return Outcome(condition, None, first_line(other.error), steps=other.steps)
+        results = (one.result, other.result)
+        known = _known_already(condition, other, before)
+        origin, cause, tried = None, None, tuple[Cure, ...]()
+        if condition.setting.engine != REFERENCE:
+            origin, cause = _origin_of_engine(one, other), OTHER_ENGINE
+        elif condition.setting.wide:
+            origin = Origin(None)
+        elif known is not None:
+            origin, cause, tried = known.origin, known.cause, known.cures
+        elif parting(one.tape, other.tape) is not None:
+            self._watcher.begun(f"{condition.words}: where they part")
+            origin = origins.origin_of(self._lab, condition, one, other)
+        if origin is None:
+            return Outcome(condition, True, steps=other.steps, seconds_per_step=timed)
+        if cause is None and condition.kind != "yardstick":
+            repeated = self._lab.known(condition.setting.but(repetition=1))
+            unstable = repeated is not None and parting(other.tape, repeated.tape) is not None
+            cause = cause_of(condition, origin, unstable=unstable)
+            if cause.cures:
+                self._watcher.begun(f"{condition.words}: what would cure it")
+                tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit))
+        next_seed = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
+        return Outcome(
+            condition,
+            repeats=None if condition.kind == "yardstick" else False,
+            origin=origin,
+            cause=cause,
+            cures=tried,
+            as_for=None if known is None else known.condition.name,
+            growth=growth.growth(one, other, next_seed if next_seed is not None and next_seed.error is None else None),
+            effect=None if None in results else growth.effect(results[0], results[1], primary),  # type: ignore[arg-type]
+            steps=other.steps,
+            seconds_per_step=timed,
+        )
+
+    def _spread(self, primary: str) -> tuple[Spread | None, str | None]:
+        split = self._assignment.split
+        if self._limit is None:
+            stored = spread.of_store(self._subject.study_name, primary, split, self._store)
+            if stored is not None:
+                return stored, None
+        try:
+            if self._limit is not None:
+                found = spread.of_short_runs(self._lab, self._base, primary, self._limit)
+            else:
+                options = {"threads": self._base.threads, "device": self._base.device}
+                if isinstance(self._subject, Trial):
+                    del options["device"]
+                first = self._assignment.init
+                found = spread.of_new_runs(self._subject, primary, first, split, self._folder, options)
+        except (InputError, WorkerError) as error:
+            return None, first_line(str(error))
+        return found, None if found is not None else "too few runs ended well"
+
+    def _structure(self, plain: Observation) -> Structure | None:
+        differing = self._structures_of_seeds(plain)
+        place = next((k for k in range(len(plain.tape)) if plain.tape[k].kind is Kind.STRUCTURE), None)
+        if not differing or place is None:
+            return None
+        pair = [self._base, self._base.but(seed_offset=min(differing))]
+        ours, theirs = self._lab.closely(pair, Window(0, place), 1)
+        line = line_parting(ours.folder, theirs.folder, variables_but=("seed", *ROLES))
+        return Structure({self._assignment.init + offset: text for offset, text in differing.items()}, line)
+
+    def _structures_of_seeds(self, plain: Observation) -> dict[int, str]:
+        """By how much another seed is larger, to how a model's structure is another under it."""
+        if isinstance(self._subject, Trial):
+            other = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
+            same = other is None or other.error is not None or _structures(plain.tape) == _structures(other.tape)
+            return {} if same else {GROWTH_OF_SEEDS: "other parameters, or other shapes of them"}
+        shapes: dict[int, dict[str, str]] = {}
+        for offset in range(STRUCTURES):
+            with generators.seeded((self._assignment.init + offset) % (LARGEST_SEED + 1)):
+                named = make_model(self._subject).named_parameters()
+                shapes[offset] = {name: str(list(value.shape)) for name, value in named}
+        own = shapes.pop(0)
+        return {offset: _other_shape(own, theirs) for offset, theirs in shapes.items() if theirs != own}
+
+
+def _other_shape(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    name = next(each for each in {**one, **other} if one.get(each) != other.get(each))
+    return f"{name} {other.get(name, 'is not there')}, here {one.get(name, 'not there')}"
+
+
+def _known_already(condition: Condition, other: Observation, before: Sequence[Outcome]) -> Outcome | None:
+    """An outcome that explains this one too: of a run that does not repeat unchanged, which parts there under every
+    condition; or of the same kind of condition, at the same place."""
+    for each in before:
+        found = None if each.origin is None else each.origin.parting
+        if each.repeats is not False or found is None:
+            continue
+        unchanged = each.condition.name == "again" and each.condition.against == condition.against
+        if (unchanged or each.condition.family == condition.family == "hash") and (
+            len(other.tape) <= found.place or other.tape[found.place] != found.one
+        ):
+            return each
+    return None
+
+
+def _origin_of_engine(one: Observation, other: Observation) -> Origin | None:
+    """An engine has no tape: its weights after the first step and at the end tell whether it is the same."""
+    shared = [step for step in one.snapshots if step in other.snapshots]
+    same = all((one.weights(step) == other.weights(step)).all() for step in shared)
+    return None if same and shared else Origin(None)
+
+
+def _structures(tape: Tape) -> list[int]:
+    return [tape[k].digest for k in range(min(len(tape), 200)) if tape[k].kind is Kind.STRUCTURE]
+
+
+def _files(subject: Experiment | Trial) -> list[Path]:
+    """The user's files that a subject is made of."""
+    things: list[Any] = (
+        [subject.function] if isinstance(subject, Trial) else [subject.model, subject.data, subject.loss]
+    )
+    if isinstance(subject, Experiment) and subject.recipe is not None:
+        things.append(subject.recipe.factory)
+    found = []
+    for each in things:
+        thing = each
+        while hasattr(thing, "func"):
+            thing = thing.func
+        try:
+            path = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
+        except TypeError:
+            continue
+        if path is not None and Path(path).is_file():
+            found.append(Path(path))
+    return list(dict.fromkeys(found))

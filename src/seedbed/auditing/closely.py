@@ -1,0 +1,307 @@
+"""What was recorded in a window of two runs, side by side: the first operation, or line, at which they part."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.userlines import Line
+
+GENERATORS = ("Python's", "numpy's", "torch's")
+_Bits = {2: np.int16, 4: np.int32, 8: np.int64}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How far two results of one operation lie apart.
+
+    Attributes:
+        ulps: the largest difference, in units in the last place; None where the values are no floating-point numbers.
+        largest: the largest difference of a value.
+        elements, of: how many differ, of how many.
+    """
+
+    ulps: int | None
+    largest: float
+    elements: int
+    of: int
+
+
+What = Literal["output", "uninitialised", "argument", "input", "generator", "sequence"]
+
+
+@dataclass(frozen=True)
+class OperationParting:
+    """The first operation at which two runs part.
+
+    Attributes:
+        place: its number in the window.
+        what: ``output``: it read the same and wrote something else. ``uninitialised``: it read memory that nothing had
+            written to, allocated at ``line``. ``argument``: a number it was given differs. ``input``: a tensor it read
+            differs, which no operation in the window wrote. ``generator``: it draws from one that stands elsewhere.
+            ``sequence``: it is another operation, or there is none.
+        name: ``aten.addmm.default``.
+        phase: forward, backward or optimizer.
+        module: that runs, by its path and class; of the backward pass, the one whose backward it is.
+        line: of the user's code; of the backward pass, the line of the forward pass that it belongs to.
+        other: the operation in the other run, of a ``sequence``.
+        size: of an ``output``, where it was kept.
+    """
+
+    place: int
+    what: What
+    name: str
+    phase: str
+    module: str
+    line: Line | None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    other: str | None = None
+    size: Size | None = None
+
+
+@dataclass(frozen=True)
+class LineParting:
+    """The first line of the user's code after which two runs part.
+
+    Attributes:
+        operations: how many operations had been recorded by then.
+        what: ``generator``: it moves a generator in one run and not in the other, or elsewhere. ``unseeded``: it draws
+            from a generator that nothing had seeded. ``draws``: it draws from a generator, which is the same in both
+            runs there, and not the same everywhere. ``flow``: the next line is another one. ``variable``: a plain
+            variable has another value, or a list another order.
+        name: of the variable; or whose generator.
+    """
+
+    line: Line
+    operations: int
+    what: Literal["generator", "unseeded", "draws", "flow", "variable"]
+    name: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line as it was recorded, at the moment before it ran (``lines.LineTrace``)."""
+
+    file: str
+    number: int
+    function: str
+    event: str
+    operations: int
+    generators: tuple[int, ...]
+    changed: Mapping[str, int]
+    evaluating: bool
+    going_on: Line | None
+
+    @property
+    def line(self) -> Line:
+        """What runs from here to the next entry."""
+        return self.going_on or Line(self.file, self.number, self.function)
+
+    @property
+    def place(self) -> tuple[str, int, str, str]:
+        return self.file, self.number, self.function, self.event
+
+
+def operations(folder: Path) -> list[dict[str, Any]]:
+    """The operations that were recorded, in their order."""
+    return _json_lines(folder / "operations")
+
+
+def operation_parting(one: Path, other: Path) -> OperationParting | None:
+    """The first operation at which two windows part; None where they do not."""
+    ours, theirs = operations(one), operations(other)
+    read = _read_otherwise(ours, theirs)
+    unread: OperationParting | None = None
+    for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+        if (a["name"], a["shapes"]) != (b["name"], b["shapes"]):
+            return _parting(place, "sequence", a, other=b["name"])
+        if a["numbers"] != b["numbers"]:
+            return _parting(place, "argument", a)
+        for position, (x, y) in enumerate(zip(a["reads"], b["reads"], strict=True)):
+            if x != y:
+                if a["sources"][position] >= 0 and unread is not None:
+                    return unread
+                allocated = a["unsure"][position]
+                if allocated is not None:
+                    return _parting(place, "uninitialised", {**a, **_where(ours[allocated])})
+                return _parting(place, "input", a)
+        if a["random"] != b["random"]:
+            return _parting(place, "generator", a)
+        for number, (x, y) in enumerate(zip(a["writes"], b["writes"], strict=True)):
+            if x != y:
+                found = _parting(place, "output", a, size=_size(one, other, a["values"][number], b["values"][number]))
+                if place in read or a["in_place"]:
+                    return found
+                unread = unread or found  # such as a second result that nobody uses, and nothing was written to
+    if unread is not None or len(ours) == len(theirs):
+        return unread
+    longer = ours if len(ours) > len(theirs) else theirs
+    return _parting(min(len(ours), len(theirs)), "sequence", longer[min(len(ours), len(theirs))])
+
+
+def _read_otherwise(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> set[int]:
+    """The operations whose results others read, and read otherwise in one run than in the other."""
+    return {
+        source
+        for a, b in zip(ours, theirs, strict=False)
+        if len(a["reads"]) == len(b["reads"])
+        for source, x, y in zip(a["sources"], a["reads"], b["reads"], strict=True)
+        if x != y
+    }
+
+
+def _parting(
+    place: int, what: What, record: Mapping[str, Any], other: str | None = None, size: Size | None = None
+) -> OperationParting:
+    line = None if record["file"] is None else Line(record["file"], record["line"], record["function"])
+    shapes = tuple(map(tuple, record["shapes"]))
+    return OperationParting(
+        place, what, record["name"], record["phase"], record["module"], line, shapes, other, size
+    )  # fmt: skip
+
+
+def _where(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in ("file", "line", "function")} if record["file"] is not None else {}
+
+
+def _size(one: Path, other: Path, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Size | None:
+    if a is None or b is None or (a["dtype"], a["of"]) != (b["dtype"], b["of"]):
+        return None
+    return size_of(_values(one, a), _values(other, b), a["dtype"])
+
+
+def size_of(one: NDArray[Any], other: NDArray[Any], dtype: str) -> Size:
+    """How far two arrays lie apart. ``dtype`` is torch's name of their type; bfloat16 comes as its bits, int16."""
+    ulps: int | None = None
+    if dtype in ("float16", "bfloat16", "float32", "float64"):
+        bits = _Bits[one.dtype.itemsize]
+        apart = _ordered(one.view(bits)) - _ordered(other.view(bits))
+        ulps = max(map(abs, (int(apart.max(initial=0)), int(apart.min(initial=0)))))
+    if dtype == "bfloat16":
+        one, other = ((each.view(np.uint16).astype(np.uint32) << 16).view(np.float32) for each in (one, other))
+    if one.dtype == bool:
+        one, other = one.view(np.uint8), other.view(np.uint8)
+    kind = np.complex128 if one.dtype.kind == "c" else np.float64
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(one.astype(kind) - other.astype(kind))
+    raw = one.tobytes() != other.tobytes()
+    differing = int((~((one == other) | ((one != one) & (other != other)))).sum())
+    largest = float(np.nanmax(gap, initial=0.0)) if gap.size else 0.0
+    return Size(ulps, largest, max(differing, int(raw)), one.size)
+
+
+def _ordered(bits: NDArray[Any]) -> NDArray[Any]:
+    """Bits of floating-point numbers as integers of which neighbours differ by one; as Python's integers where 64 bits
+    could overflow."""
+    wide = bits.astype(object if bits.dtype == np.int64 else np.int64)
+    least = -(1 << (8 * bits.dtype.itemsize - 1))
+    return np.where(bits < 0, least - wide, wide)
+
+
+def _values(folder: Path, kept: Mapping[str, Any]) -> NDArray[Any]:
+    with (folder / "values").open("rb") as file:
+        file.seek(kept["at"])
+        content = file.read(kept["bytes"])
+    dtype = {"bfloat16": "int16"}.get(kept["dtype"], kept["dtype"])
+    known = dtype in np.sctypeDict
+    return np.frombuffer(content, dtype if known else np.uint8).copy()
+
+
+def line_parting(
+    one: Path, other: Path, same: Sequence[Path] = (), variables_but: Collection[str] | None = None
+) -> LineParting | None:
+    """The first line after which two windows part; None where they do not.
+
+    Args:
+        same: windows of runs that are the same as ``one`` in all that counts: what differs between these, such as the
+            time or the number of a process, is none of it.
+        variables_but: look at plain variables only, but for those of these names, and not at generators: of two runs
+            that are meant to draw other numbers.
+    """
+    ours, theirs = _entries(one), _entries(other)
+    ignored = {each for folder in same for each in _variables_apart(ours, _entries(folder))}
+    unseeded: LineParting | None = None
+    before: tuple[_Entry, _Entry] | None = None
+    for a, b in zip(ours, theirs, strict=False):
+        if a.place != b.place:
+            return LineParting((before or (a, b))[0].line, a.operations, "flow", "")
+        if variables_but is None and before is not None:
+            parted = _generators_part(before, (a, b))
+            if parted is not None and parted.what == "generator":
+                return parted
+            unseeded = unseeded or parted
+        names = [n for n in _apart(a, b) if n not in (variables_but or ()) and (a.place[:3], n) not in ignored]
+        if names:
+            return LineParting((before or (a, b))[0].line, a.operations, "variable", names[0])
+        before = a, b
+    return unseeded
+
+
+def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:
+    """The line of a window that moves a generator most often; None where none does.
+
+    Args:
+        evaluating: look only at what runs between ``model.eval()`` and ``model.train()``.
+    """
+    entries = _entries(one)
+    found: dict[tuple[Line, str], int] = {}
+    for before, after in itertools.pairwise(entries):
+        moved = [name for name, x, y in zip(GENERATORS, before.generators, after.generators, strict=True) if x != y]
+        if moved and (before.evaluating or not evaluating):
+            key = before.line, " and ".join(moved)
+            found[key] = found.get(key, 0) + 1
+    if not found:
+        return None
+    line, whose = max(found, key=lambda key: found[key])
+    return LineParting(line, 0, "draws", whose)
+
+
+def _generators_part(before: tuple[_Entry, _Entry], now: tuple[_Entry, _Entry]) -> LineParting | None:
+    """What the line before has done to the generators, otherwise in one run than in the other.
+
+    In a new process Python's and numpy's stand anywhere until they are seeded.
+    """
+    moved, unseeded = [], []
+    for place, name in enumerate(GENERATORS):
+        one, other = (entry.generators[place] for entry in before)
+        one_now, other_now = (entry.generators[place] for entry in now)
+        if (one == other and one_now != other_now) or (one != one_now) != (other != other_now):
+            moved.append(name)
+        elif one != one_now and one_now != other_now:
+            unseeded.append(name)
+    if moved:
+        return LineParting(before[0].line, now[0].operations, "generator", " and ".join(moved))
+    return LineParting(before[0].line, now[0].operations, "unseeded", " and ".join(unseeded)) if unseeded else None
+
+
+def _apart(a: _Entry, b: _Entry) -> list[str]:
+    """Names of the variables that changed to other values."""
+    return [name for name in {**a.changed, **b.changed} if a.changed.get(name) != b.changed.get(name)]
+
+
+def _variables_apart(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[tuple[str, int, str], str]]:
+    pairs = zip(ours, theirs, strict=False)
+    return [(a.place[:3], name) for a, b in pairs if a.place == b.place for name in _apart(a, b)]
+
+
+def _entries(folder: Path) -> list[_Entry]:
+    found = []
+    for entry in _json_lines(folder / "lines"):
+        file, number, function, event, operations, generators, changed, evaluating, going_on = entry
+        line = None if going_on is None else Line(*going_on)
+        found.append(_Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line))
+    return found
+
+
+def _json_lines(path: Path) -> list[Any]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]

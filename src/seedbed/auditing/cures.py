@@ -1,0 +1,61 @@
+"""Try the remedies that are settings: are both runs the same with it, and what does it cost?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from seedbed.auditing.conditions import Condition
+from seedbed.auditing.findings import Cure, Origin
+from seedbed.auditing.lab import Lab, Observation
+from seedbed.auditing.setting import Setting
+from seedbed.auditing.tape import agree
+from seedbed.errors import first_line
+
+STEPS_BEYOND = 20  # that are compared after the step in which the runs parted
+LEAST_STEPS = 40
+
+Change = Callable[[Setting], Setting]
+CURES: Mapping[str, tuple[str, Change]] = {
+    "threads": ("one thread", lambda setting: setting.but(threads=1)),
+    "deterministic": (
+        "deterministic algorithms",
+        lambda setting: setting.but(torch={"deterministic_algorithms": "warn"}),
+    ),
+    "onednn": ("oneDNN off", lambda setting: setting.but(torch={"onednn": False})),
+    "hash": ("PYTHONHASHSEED=0", lambda setting: setting.but(hash_seed=0)),
+    "workers": ("no loading workers", lambda setting: setting.but(workers=0)),
+}
+
+
+def tried(lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...], limit: int | None) -> list[Cure]:
+    """Train both runs of a condition again with each of these remedies, a little beyond where they parted.
+
+    Args:
+        limit: steps of the audit, which are not gone beyond.
+    """
+    step = origin.parting.record.step if origin.parting is not None else 1
+    steps = max(LEAST_STEPS, step + STEPS_BEYOND)
+    steps = steps if limit is None else min(steps, limit)
+    without = condition.setting
+    found = []
+    for name in names:
+        words, change = CURES[name]
+        one, other = change(condition.against), change(condition.setting)
+        if one == other:
+            other = other.but(repetition=other.repetition + 1)
+        elif {one, other} == {condition.against, condition.setting}:
+            continue  # it is set so already
+        plain = lab[without]
+        ours, theirs = lab.observe([one, other], steps)
+        found.append(_cure(words, plain, ours, theirs))
+    return found
+
+
+def _cure(words: str, plain: Observation, one: Observation, other: Observation) -> Cure:
+    for each in (one, other):
+        if each.error is not None:
+            return Cure(words, None, 0, why_not=first_line(each.error))
+    works = agree(one.tape, other.tape)
+    cost = other.seconds_per_step / plain.seconds_per_step if plain.seconds_per_step else math.nan
+    return Cure(words, works, min(one.steps, other.steps), cost if math.isfinite(cost) else None)

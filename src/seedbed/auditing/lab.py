@@ -1,0 +1,206 @@
+"""Where runs are observed under many settings: each once, in a process of its own, as many at a time as cores allow."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed import cores
+from seedbed.auditing.observing import Window
+from seedbed.auditing.setting import Setting
+from seedbed.auditing.subject import Source
+from seedbed.auditing.tape import Tape
+from seedbed.auditing.task import ObservationTask
+from seedbed.errors import SeedbedError
+from seedbed.executors import Output, ProcessExecutor, Progress
+from seedbed.records import RunResult, Status
+from seedbed.seeds import LARGEST_SEED, Assignment
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of one run.
+
+    Attributes:
+        error: why it could not be trained, or its process died; None where it ended.
+        notes: how long it took, and what it was seen to use.
+    """
+
+    setting: Setting
+    folder: Path
+    result: RunResult | None
+    error: str | None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tape(self) -> Tape:
+        """All that was seen."""
+        return Tape(self.folder)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Of training and loading, the first step left out, and without observing; NaN of fewer than two steps."""
+        return float(self.notes.get("seconds_per_step", math.nan))
+
+    @property
+    def steps(self) -> int:
+        """Of training."""
+        return int(self.notes.get("steps", 0)) or max(self.snapshots, default=0)
+
+    @cached_property
+    def snapshots(self) -> Mapping[int, Path]:
+        """Step to the file of the weights after it."""
+        found = (self.folder / "snapshots").glob("*.npy")
+        return dict(sorted((int(each.stem), each) for each in found))
+
+    def weights(self, step: int) -> NDArray[np.float64]:
+        """The weights after a step of which there is a snapshot, [numbers]."""
+        loaded: NDArray[np.float64] = np.load(self.snapshots[step])
+        return loaded
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One run to be observed."""
+
+    setting: Setting
+    limit: int | None
+    window: Window | None = None
+
+
+class Lab:
+    """Observes one run of an experiment or trial under settings, each once.
+
+    Args:
+        folder: for what is observed; the caller takes it away.
+        limit: steps of training; None: all.
+        settings: of torch, beside which those of a setting stand.
+        said: told what the runs print.
+        told: told of each run that has ended.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        assignment: Assignment,
+        folder: Path,
+        limit: int | None,
+        settings: Mapping[str, Any],
+        said: Callable[[str], None],
+        told: Callable[[Observation], None],
+    ) -> None:
+        self._source, self._assignment, self._folder, self._limit = source, assignment, folder, limit
+        self._settings, self._said, self._told = settings, said, told
+        self._known: dict[_Wanted, Observation] = {}
+        self._numbers = itertools.count()
+
+    def observe(self, settings: Iterable[Setting], limit: int | None = None) -> list[Observation]:
+        """What was seen under these settings, in their order; observed now where it was not yet.
+
+        Args:
+            limit: steps, where fewer do than the audit's; what was seen for longer does as well.
+        """
+        full = [_Wanted(each, self._limit) for each in settings]
+        if limit is None:
+            return self._all(full)
+        return self._all([each if each in self._known else _Wanted(each.setting, limit) for each in full])
+
+    def __getitem__(self, setting: Setting) -> Observation:
+        """What was seen under a setting."""
+        return self.observe([setting])[0]
+
+    def known(self, setting: Setting) -> Observation | None:
+        """What was seen under a setting, where it was observed already."""
+        return self._known.get(_Wanted(setting, self._limit))
+
+    def closely(self, settings: Iterable[Setting], window: Window, limit: int) -> list[Observation]:
+        """Runs under these settings, in their order, with a window of each looked at closely; so many steps of them."""
+        return self._all([_Wanted(each, limit, window) for each in settings])
+
+    def _all(self, wanted: list[_Wanted]) -> list[Observation]:
+        new = [each for each in dict.fromkeys(wanted) if each not in self._known]
+        for each, found in self._side_by_side(new):
+            self._known[each] = found
+            if each.window is None:
+                self._told(found)
+        return [self._known[each] for each in wanted]
+
+    def _side_by_side(self, wanted: list[_Wanted]) -> Iterable[tuple[_Wanted, Observation]]:
+        """Observe in threads that wait for processes; runs of as many threads each at a time."""
+        stopped = threading.Event()
+        ended: queue.SimpleQueue[tuple[_Wanted, Observation | BaseException]] = queue.SimpleQueue()
+
+        def work(waiting: queue.SimpleQueue[_Wanted]) -> None:
+            with contextlib.suppress(queue.Empty):
+                while not stopped.is_set():
+                    each = waiting.get_nowait()
+                    try:
+                        ended.put((each, self._observed(each, stopped)))
+                    except BaseException as error:
+                        ended.put((each, error))
+
+        try:
+            for threads, group in itertools.groupby(sorted(wanted, key=_threads), key=_threads):
+                waiting: queue.SimpleQueue[_Wanted] = queue.SimpleQueue()
+                count = 0
+                for each in group:
+                    waiting.put(each)
+                    count += 1
+                for _ in range(min(count, max(1, cores.available() // threads))):
+                    # Not waited for when this process ends, as by Ctrl-C: the processes end with their parent.
+                    threading.Thread(target=work, args=(waiting,), daemon=True).start()
+                for _ in range(count):
+                    each, found = ended.get()
+                    if isinstance(found, BaseException):
+                        raise found
+                    yield each, found
+        finally:
+            stopped.set()
+
+    def _observed(self, wanted: _Wanted, stopped: threading.Event) -> Observation:
+        setting, folder = wanted.setting, self._folder / str(next(self._numbers))
+        task = ObservationTask(self._source, setting, str(folder), wanted.limit, wanted.window, self._settings)
+        assignment = _later(self._assignment, setting.seed_offset)
+        result: RunResult | None = None
+        error: str | None = None
+        with closing(ProcessExecutor(1, setting.environment).run(task, iter([[assignment]]))) as found:  # type: ignore[type-var]
+            try:
+                for each in found:
+                    if stopped.is_set():
+                        break
+                    if isinstance(each, Output):
+                        self._said(each.text)
+                    elif not isinstance(each, Progress):
+                        (result,) = each
+            except SeedbedError as broken:
+                error = str(broken)
+        if result is not None and result.status is Status.FAILED:
+            error = result.error
+        notes = folder / "notes"
+        seen = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+        return Observation(setting, folder, result, error, seen)
+
+
+def _threads(wanted: _Wanted) -> int:
+    return wanted.setting.threads
+
+
+def _later(assignment: Assignment, offset: int) -> Assignment:
+    """Another run: its seed, or each of its roles' seeds, so much larger."""
+    if not offset:
+        return assignment
+    moved = {role: (getattr(assignment, role) + offset) % (LARGEST_SEED + 1) for role in ("init", "order", "noise")}
+    return replace(assignment, seed=moved["init"] if assignment.is_plain else None, **moved)

@@ -1,0 +1,138 @@
+"""Every line of the user's code that runs in a window, with what it changed: generators, and plain values of variables.
+
+A line that moves a generator in one run and not in the other, or leaves another order in a list, is named so, whatever
+it called. Tensors, arrays and single floats are left out: times and memory that was not written to differ in runs that
+are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from seedbed.auditing import digests
+from seedbed.auditing.operations import OperationLog
+from seedbed.userlines import is_users, users_line
+
+MOST_LINES = 100_000  # that are recorded
+MOST_ITEMS = 2_000  # of a list, set or mapping that are looked at
+
+
+class LineTrace:
+    """Traces lines between ``start`` and ``stop``, in this thread.
+
+    ``lines`` in the folder gets a JSON array for each, of the moment before it runs: file, line, function, event, how
+    many operations were recorded so far, digests of the three generators, the variables that changed since, name to
+    digest, whether a model is being evaluated, and, of a return, the line that goes on: file, line, function.
+
+    Args:
+        operations: recorded beside the lines.
+        evaluating: whether a model is being evaluated.
+    """
+
+    def __init__(self, folder: Path, operations: OperationLog, evaluating: Callable[[], bool]) -> None:
+        self._log = (folder / "lines").open("w", encoding="utf-8")
+        self._operations, self._evaluating = operations, evaluating
+        self._count = 0
+        self._seen: dict[int, tuple[FrameType, dict[str, int]]] = {}
+        self._before: Any = None
+        self._held: list[FrameType] = []
+
+    def start(self) -> None:
+        """Begin to trace, in functions that run already too."""
+        self._before = sys.gettrace()
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if is_users(frame.f_code.co_filename):
+                self._seen[id(frame)] = (frame, _variables(frame))
+                frame.f_trace = self._in_frame
+                self._held.append(frame)
+            frame = frame.f_back
+        sys.settrace(self._called)
+
+    def stop(self) -> None:
+        """Trace no more."""
+        sys.settrace(self._before)
+        for frame in self._held:
+            frame.f_trace = None
+        self._log.close()
+        self._seen.clear()
+        self._held.clear()
+
+    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not is_users(frame.f_code.co_filename):
+            return None
+        self._seen[id(frame)] = (frame, {})
+        return self._in_frame
+
+    def _in_frame(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if self._log.closed or self._count >= MOST_LINES or event not in ("line", "return"):
+            return self._in_frame
+        self._count += 1
+        _, before = self._seen.get(id(frame), (frame, {}))
+        now = _variables(frame)
+        changed = {name: digest for name, digest in now.items() if before.get(name) != digest}
+        with self._operations.paused():
+            generators = [digests.of_python(), digests.of_numpy(), digests.of_torch()]
+        code = frame.f_code
+        going_on = users_line(frame.f_back) if event == "return" and frame.f_back is not None else None
+        entry = [
+            code.co_filename, frame.f_lineno, code.co_name, event, self._operations.count, generators, changed,
+            self._evaluating(), going_on and [going_on.file, going_on.number, going_on.function],
+        ]  # fmt: skip
+        self._log.write(json.dumps(entry) + "\n")
+        if event == "return":
+            self._seen.pop(id(frame), None)
+        else:
+            self._seen[id(frame)] = (frame, now)
+        return self._in_frame
+
+
+def _variables(frame: FrameType) -> dict[str, int]:
+    """Digests of the plain variables of a frame, by name."""
+    found = {}
+    for name, value in list(frame.f_locals.items()):
+        if name.startswith("__"):
+            continue
+        digest = xxhash.xxh3_64()
+        if _feed(digest, value, 0):
+            found[name] = int(digest.intdigest())
+    return found
+
+
+def _feed(digest: Any, value: Any, depth: int) -> bool:
+    """Feed a digest with a plain value; False for what is none."""
+    if value is None or isinstance(value, bool | int | str | bytes):
+        digest.update(f"{type(value).__name__} {value!r}".encode(errors="surrogatepass"))
+        return True
+    if isinstance(value, np.random.Generator):
+        digest.update(repr(value.bit_generator.state).encode())
+        return True
+    if isinstance(value, np.random.RandomState):
+        _, words, *place = value.get_state()
+        digest.update(np.asarray(words).tobytes() + repr(place).encode())
+        return True
+    if depth == 3:
+        return False
+    if not isinstance(value, tuple | list | Set | Mapping | type({}.values())) or len(value) > MOST_ITEMS:
+        return False
+    digest.update(f"{type(value).__name__} of {len(value)}".encode())
+    if isinstance(value, set | frozenset):  # its order is no part of its value: what takes its items in order has it
+        return _all_fed(digest, [sorted(map(_plain, value))], depth)
+    return _all_fed(digest, value.items() if isinstance(value, Mapping) else value, depth)
+
+
+def _plain(item: Any) -> str:
+    return repr(item) if isinstance(item, bool | int | str | bytes) else type(item).__name__
+
+
+def _all_fed(digest: Any, values: Any, depth: int) -> bool:
+    fed = [_feed(digest, each, depth + 1) for each in values]  # all of them, whatever stands between
+    return any(fed)

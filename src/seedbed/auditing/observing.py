@@ -1,0 +1,181 @@
+"""What is seen of a run in training: digests onto a tape, snapshots of its weights, one window looked at closely."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seedbed.auditing import digests
+from seedbed.auditing.lines import LineTrace
+from seedbed.auditing.modules import ModuleStack
+from seedbed.auditing.operations import OperationLog
+from seedbed.auditing.tape import Kind, TapeWriter
+
+_OF_NEXT_STEP = (Kind.BATCH, Kind.STEP)
+SNAPSHOT_NUMBERS = 1 << 20  # of weights that are kept of a step, evenly spread over all of them
+
+
+class Enough(BaseException):
+    """So many steps were asked for, and no more. Not an Exception, so that no handler of the user's takes it."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a tape, in which every operation and line is recorded: from when it has ``start`` records until it is
+    about to have one more than ``end``."""
+
+    start: int
+    end: int
+
+
+class Observer:
+    """Sees one run. Used as a context: what it sets up in this process is taken away at the end.
+
+    Args:
+        folder: where it writes.
+        limit: steps after which ``Enough`` is raised; None: never.
+        window: to be looked at closely.
+    """
+
+    def __init__(self, folder: Path, limit: int | None = None, window: Window | None = None) -> None:
+        self._tape, self._folder, self._limit, self._window = TapeWriter(folder), folder, limit, window
+        self._process = os.getpid()
+        self._modules: ModuleStack | None = None
+        self._operations: OperationLog | None = None
+        self._lines: LineTrace | None = None
+        self._next_snapshot = 1
+        self._first = self._last = 0.0  # when the first step and the last one ended
+        self._unseen = 0.0  # seconds between these that were spent on observing
+        self._within_libraries: dict[str, int] = {}
+        self.step = 0
+        self.evaluating = False  # a model, between training steps; told by what drives the training
+
+    def __enter__(self) -> Observer:
+        if self._window is not None:
+            self._modules = ModuleStack()
+            self._modules.__enter__()
+            if self._window.start == 0:
+                self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shut()
+        if self._modules is not None:
+            self._modules.__exit__(None, None, None)
+        self._tape.close()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """How many steps were seen, what they took, and by which calls libraries made generators of their own."""
+        took = (self._last - self._first - self._unseen) / (self.step - 1) if self.step > 1 else math.nan
+        return {"steps": self.step, "seconds_per_step": took, "within_libraries": self._within_libraries}
+
+    def add(self, kind: Kind, label: str, digest: int) -> None:
+        """Append a record to the tape. Nothing in a process that was forked off, such as a loader's worker."""
+        if os.getpid() != self._process:
+            return
+        window = self._window
+        if window is not None and self._tape.length == window.end:
+            self._shut()
+            self._window = window = None
+        self._tape.add(kind, self.step + (kind in _OF_NEXT_STEP), label, digest)
+        if window is not None and self._tape.length == window.start:
+            self._open()
+
+    def seeded(self, call: str, state: int, directly: bool) -> None:
+        """A generator was seeded or made by a call in the user's code, or by a library that it calls."""
+        if directly:
+            self.add(Kind.SEEDED, call, state)
+        else:
+            self._within_libraries[call] = state
+
+    def made(self, model: nn.Module, name: str = "model") -> None:
+        """A model was made, and training is about to begin."""
+        if self._modules is not None:
+            self._modules.know(model)
+        with self._paused():
+            self.add(Kind.STRUCTURE, name, digests.of_structure(model))
+            self.add(Kind.WEIGHTS, name, digests.of_tensors(digests.state_of(model)))
+            self._generators("before training")
+
+    def batch(self, rows: Any) -> None:
+        """A step is about to be taken with these rows; or a part of one, where gradients are accumulated."""
+        begun = time.perf_counter()
+        if self._limit is not None and self.step >= self._limit:
+            raise Enough
+        with self._paused():
+            self.add(Kind.BATCH, "rows", digests.of_value(rows))
+            self._generators("before the step")
+        self._unseen += time.perf_counter() - begun
+
+    def stepped(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
+        """A step was taken; what it left."""
+        begun = time.perf_counter()
+        own = list(parameters)
+        with self._paused():
+            self.add(Kind.STEP, "parameters and buffers", digests.of_tensors([*own, *buffers]))
+            self._generators("after the step")
+        self.step += 1
+        if self.step == self._next_snapshot:
+            with self._paused():
+                self.snapshot(own)
+            self._next_snapshot = max(self.step + 1, int(self.step * 1.5))
+        self._last = time.perf_counter()
+        if self.step == 1:
+            self._first, self._unseen = self._last, 0.0
+        else:
+            self._unseen += self._last - begun
+
+    def ended(self, result: Any) -> None:
+        """The run is over: its scores and predictions."""
+        self.add(Kind.RESULT, "scores and predictions", digests.of_value(result))
+
+    def snapshot(self, parameters: Iterable[Tensor]) -> None:
+        """Keep the parameters after this step, or so many of their numbers."""
+        save_snapshot(self._folder, self.step, parameters)
+
+    def _generators(self, label: str) -> None:
+        state = digests.of_value([digests.of_python(), digests.of_numpy(), digests.of_torch()])
+        self.add(Kind.GENERATORS, label, state)
+
+    def _paused(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._operations is None else self._operations.paused()
+
+    def _open(self) -> None:
+        assert self._modules is not None
+        self._operations = operations = OperationLog(self._folder, self._modules)
+        self._lines = LineTrace(self._folder, operations, lambda: self.evaluating)
+        self._operations.start()
+        self._lines.start()
+
+    def _shut(self) -> None:
+        if self._lines is not None:
+            self._lines.stop()
+        if self._operations is not None:
+            self._operations.close()
+        self._lines = self._operations = None
+
+
+def save_snapshot(folder: Path, step: int, parameters: Iterable[Tensor]) -> None:
+    """Keep parameters after a step, [numbers] in float64: all of them, or so many evenly spread."""
+    path = folder / "snapshots" / f"{step}.npy"
+    parts = [each.detach().reshape(-1) for each in parameters if each.is_floating_point()]
+    if not parts or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stride = -(-sum(len(part) for part in parts) // SNAPSHOT_NUMBERS)
+    np.save(path, torch.cat([part[::stride].double().cpu() for part in parts]).numpy())

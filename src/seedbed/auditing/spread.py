@@ -1,0 +1,96 @@
+"""How much seeds make of a difference: the spread over seeds, from the study in the store or from runs made for it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seedbed import stats
+from seedbed.agreement import predicted_otherwise
+from seedbed.auditing.findings import Spread
+from seedbed.auditing.lab import Lab
+from seedbed.auditing.setting import Setting
+from seedbed.errors import SeedbedError
+from seedbed.records import Status
+from seedbed.runner import run
+from seedbed.seeds import Assignment
+from seedbed.store import load
+from seedbed.study import PROGRAM, TRIAL, Study
+
+ENOUGH = 8  # runs of a study from which on its spread is taken
+MADE = 12  # runs that are made where there is none
+MADE_SHORT = 8  # and where the audit takes some steps only, which is done by the reference engine
+_PAIRS = 500  # of runs whose predictions are compared
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Runs of several seeds: the primary score of each, and their predictions by evaluation set."""
+
+    scores: Sequence[float]
+    predictions: Sequence[Mapping[str, Any]]
+
+
+def of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> Spread | None:
+    """The spread of the study of that name; None where there is none, or it has too few runs."""
+    try:
+        study = load(name, store).filter(splits=[split]).done
+    except SeedbedError:
+        return None
+    if len(study) < ENOUGH or primary not in study.scores:
+        return None
+    return _of(_of_study(study, primary), f"{len(study)} runs of study {study.name}")
+
+
+def of_new_runs(
+    subject: Any, primary: str, run_seed: int, split: int, folder: Path, options: Mapping[str, Any]
+) -> Spread | None:
+    """The spread over the seeds that follow, in a study of its own that is not kept."""
+    seeds = [Assignment.plain((run_seed + k) % 2**32, split) for k in range(MADE)]
+    study = run(subject, seeds, store=folder / "spread.db", verify=False, **options).done
+    how = "" if study.identity.engine in (TRIAL, PROGRAM) else f" by the {study.identity.engine} engine"
+    return _of(_of_study(study, primary), f"{len(study)} seeds trained for it{how}")
+
+
+def of_short_runs(lab: Lab, base: Setting, primary: str, steps: int) -> Spread | None:
+    """The spread after so many steps, over the seeds that follow."""
+    seen = lab.observe([base.but(seed_offset=k) for k in range(MADE_SHORT)])
+    results = [each.result for each in seen if each.result is not None and each.result.status is Status.DONE]
+    results = [each for each in results if primary in each.scores]
+    sample = _Sample([each.scores[primary] for each in results], [each.predictions for each in results])
+    return _of(sample, f"{len(results)} seeds after {steps} steps")
+
+
+def _of_study(study: Study, primary: str) -> _Sample:
+    predictions: list[dict[str, Any]] = [{} for _ in study.runs]
+    if study.runs:
+        for each in study.archive.evaluation_sets(study.name, study.runs[0].assignment.split):
+            kept = study.archive.predictions(study.name, each.name)
+            for place, of_run in enumerate(study.runs):
+                if of_run.assignment.key in kept:
+                    predictions[place][each.name] = kept[of_run.assignment.key]
+    return _Sample([float(value) for value in study[primary]], predictions)
+
+
+def _of(sample: _Sample, source: str) -> Spread | None:
+    scores = np.array([value for value in sample.scores if math.isfinite(value)])
+    if len(scores) < 3:
+        return None
+    found = stats.summarize(scores)
+    return Spread(found.sd, found.sd_low, found.sd_high, len(scores), _apart(sample.predictions), source)
+
+
+def _apart(predictions: Sequence[Mapping[str, Any]]) -> float | None:
+    """Examples that two runs predict otherwise, in the mean over pairs."""
+    usable = [each for each in predictions if each]
+    pairs = list(itertools.islice(itertools.combinations(range(len(usable)), 2), _PAIRS))
+    if not pairs:
+        return None
+    return float(np.mean([sum(predicted_otherwise(usable[i][n], usable[j][n]) for n in usable[i]) for i, j in pairs]))

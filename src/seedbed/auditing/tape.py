@@ -1,0 +1,176 @@
+"""What happened in a run, as a tape of short records on disk; and where two tapes part.
+
+Each record holds a digest of what was seen and, chained, of all before it, so that two tapes that agree at a place
+agree in everything before, and the first place where they part is found by bisection.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+FLUSHED = 1 << 16  # bytes that are written at a time
+_RECORD = struct.Struct("<B3xIIxxxxQQ")
+_DTYPE = np.dtype(
+    {
+        "names": ["kind", "step", "label", "digest", "chain"],
+        "formats": ["u1", "<u4", "<u4", "<u8", "<u8"],
+        "offsets": [0, 4, 8, 16, 24],
+        "itemsize": _RECORD.size,
+    }
+)
+
+
+class Kind(enum.IntEnum):
+    """What a record is of."""
+
+    SEEDED = 1  # a generator was seeded by the user's code; or made, with whatever seed
+    DATA = 2  # every item of a set, read under fixed generators
+    STRUCTURE = 3  # names, types and shapes of parameters and buffers
+    WEIGHTS = 4  # their initial values
+    GENERATORS = 5  # where the global generators of Python, numpy and torch stand
+    BATCH = 6  # the rows of a step
+    STEP = 7  # parameters and buffers after a step
+    RESULT = 8  # scores and predictions at the end
+
+
+class TapeWriter:
+    """Writes a tape; what is written is there even if the process dies."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._records = (folder / "records").open("wb", buffering=0)
+        self._labels = (folder / "labels").open("w", encoding="utf-8")
+        self._known: dict[str, int] = {}
+        self._chain = 0
+        self._waiting = bytearray()
+        self.length = 0  # records so far
+
+    def add(self, kind: Kind, step: int, label: str, digest: int) -> None:
+        """Append a record."""
+        number = self._known.get(label)
+        if number is None:
+            number = self._known[label] = len(self._known)
+            self._labels.write(json.dumps(label) + "\n")
+            self._labels.flush()
+        head = struct.pack("<QBIQ", self._chain, kind, step, digest)
+        self._chain = xxhash.xxh3_64_intdigest(head + label.encode(errors="surrogatepass"))
+        self._waiting += _RECORD.pack(kind, step, number, digest, self._chain)
+        self.length += 1
+        if len(self._waiting) >= FLUSHED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._records.write(self._waiting)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Write what waits, and close the files."""
+        self.flush()
+        self._records.close()
+        self._labels.close()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a tape.
+
+    Attributes:
+        place: its number on the tape, from 0.
+        step: how many steps of training were begun when it was made.
+        label: what exactly was seen, such as the call and the line that seeded a generator.
+    """
+
+    place: int
+    kind: Kind
+    step: int
+    label: str
+    digest: int
+
+
+class Tape:
+    """A tape as it was written."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "records"
+        whole = path.stat().st_size // _RECORD.size if path.exists() else 0
+        self._records: NDArray[Any] = np.memmap(path, _DTYPE, "r", shape=(whole,)) if whole else np.zeros(0, _DTYPE)
+        labels = folder / "labels"
+        text = labels.read_text(encoding="utf-8") if labels.exists() else ""
+        self._labels = [json.loads(line) for line in text.splitlines()]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, place: int) -> Record:
+        kind, step, label, digest, _ = self._records[place]
+        return Record(place, Kind(int(kind)), int(step), self._labels[int(label)], int(digest))
+
+    def chain(self, place: int) -> int:
+        """The digest of everything up to and with a place."""
+        return int(self._records[place]["chain"])
+
+    @property
+    def training(self) -> int:
+        """How many records there are before the result, which is another one where training ends earlier."""
+        of_results = np.flatnonzero(self._records["kind"] == Kind.RESULT)
+        return int(of_results[0]) if len(of_results) else len(self)
+
+    @property
+    def steps(self) -> int:
+        """Steps of training that ended."""
+        of_steps = self._records["step"][self._records["kind"] == Kind.STEP]
+        return int(of_steps[-1]) if len(of_steps) else 0
+
+
+def agree(one: Tape, other: Tape) -> bool:
+    """Whether two tapes are the same as far as the one goes that was ended earlier."""
+    length = min(each.training for each in (one, other))
+    return length == 0 or one.chain(length - 1) == other.chain(length - 1)
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where two tapes part: the first place at which they differ, and what stands there; None beyond a tape's end."""
+
+    place: int
+    one: Record | None
+    other: Record | None
+
+    @property
+    def record(self) -> Record:
+        """The record of the one that has one."""
+        found = self.one or self.other
+        assert found is not None
+        return found
+
+    @property
+    def is_structural(self) -> bool:
+        """Whether something else happened, and not the same thing with another result."""
+        if self.one is None or self.other is None:
+            return True
+        return (self.one.kind, self.one.step, self.one.label) != (self.other.kind, self.other.step, self.other.label)
+
+
+def parting(one: Tape, other: Tape) -> Parting | None:
+    """Where two tapes part, by bisection; None where they are the same."""
+    shorter = min(len(one), len(other))
+    low, high = 0, shorter  # all before `low` agree; from `high` on they do not
+    while low < high:
+        middle = (low + high) // 2
+        if one.chain(middle) == other.chain(middle):
+            low = middle + 1
+        else:
+            high = middle
+    if low == shorter and len(one) == len(other):
+        return None
+    return Parting(low, one[low] if low < len(one) else None, other[low] if low < len(other) else None)

@@ -1,0 +1,104 @@
+"""Train one run of an experiment under a setting, observed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from seedbed import engines, fingerprint, generators
+from seedbed.auditing.observing import Enough, Observer, save_snapshot
+from seedbed.auditing.setting import Setting
+from seedbed.auditing.tape import Kind
+from seedbed.building import fast_path_off, make_data, make_model
+from seedbed.copying import fresh_copy
+from seedbed.devices import moved, parse
+from seedbed.engines.batches import whole_tensors
+from seedbed.engines.evaluation import Evaluator
+from seedbed.engines.reference import Run
+from seedbed.engines.results import failed, finished
+from seedbed.experiments import Data, Experiment
+from seedbed.records import Recording, RunResult, Status
+from seedbed.seeds import Assignment
+from seedbed.tasks import Telling
+
+
+def train_by_reference(
+    experiment: Experiment, assignment: Assignment, setting: Setting, observer: Observer, told: Telling
+) -> tuple[RunResult, dict[str, Any]]:
+    """Train by the reference engine, every step observed. What the user's code raises is a failed result."""
+    since = time.perf_counter()
+    device = parse(setting.device)
+    notes: dict[str, Any] = {}
+    try:
+        data = make_data(experiment, assignment.split)
+        _see_data(data, observer)
+        tensors = moved(whole_tensors(data.train), device.where)
+        notes["loads_items"] = tensors is None
+        evaluator = Evaluator(experiment, data, device)
+        with generators.preserved(), fast_path_off():
+            run = Run(experiment, data, tensors, assignment, device, setting.workers or 0)
+            observer.made(run.model)
+            if setting.wide:
+                run.widen()
+            try:
+                for epoch in range(1, experiment.epochs + 1):
+                    run.train_epoch(observer)
+                    if setting.evaluation:
+                        evaluator.scores(run.model)
+                    told(epoch / experiment.epochs)
+            except Enough:
+                pass
+            observer.snapshot(run.model.parameters())
+            model: nn.Module = fresh_copy(run.model).float() if setting.wide else run.model
+            result = finished(
+                assignment, model, evaluator, Recording(), never_finite=run.never_finite, curves={}, curve_epochs=(),
+                since=since,
+            )  # fmt: skip
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        return failed(assignment, error, since=since), notes
+    return result, notes
+
+
+def _see_data(data: Data, observer: Observer) -> None:
+    with generators.seeded(0):
+        for name, dataset in (("training rows", data.train), *data.evaluate.items()):
+            observer.add(Kind.DATA, name, int(fingerprint.hash_dataset(dataset)[:16], 16))
+
+
+def train_by_engine(
+    experiment: Experiment, assignment: Assignment, setting: Setting, folder: Path, limit: int | None
+) -> RunResult:
+    """Train by another engine: its weights after one step, and at the end, are kept as snapshots.
+
+    With a limit it takes the first step only.
+    """
+    since = time.perf_counter()
+    try:
+        data = make_data(experiment, assignment.split)
+        device = parse(setting.device)
+        engine = engines.choose(setting.engine, experiment, data, device=device, threads=setting.threads).engine
+        with generators.seeded(0):
+            names = [name for name, _ in make_model(experiment).named_parameters()]
+        trainer = engine.trainer(experiment, Recording(weights=True))
+        (after,) = trainer.weights_after_one_step([assignment])
+        save_snapshot(folder, 1, [after[name] for name in names])
+        if limit is not None:
+            return RunResult(assignment, Status.DONE)
+        (result,) = trainer.train([assignment])
+        if result.weights is not None:
+            from safetensors.torch import load
+
+            weights = load(result.weights)
+            steps = experiment.epochs * _steps_per_epoch(experiment, data)
+            save_snapshot(folder, steps, [weights[name] for name in names])
+    except (Exception, SystemExit) as error:
+        return failed(assignment, error, since=since)
+    return result
+
+
+def _steps_per_epoch(experiment: Experiment, data: Data) -> int:
+    rows = len(data.train)  # type: ignore[arg-type]
+    return rows // experiment.batch_size + (0 if experiment.drop_last or not rows % experiment.batch_size else 1)

@@ -1,0 +1,178 @@
+"""seedbed audit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from typing import Any, ClassVar
+
+import click
+
+from seedbed.cli import program
+from seedbed.cli.read import store_option
+from seedbed.cli.run import parse_parameters
+from seedbed.errors import InputError
+
+
+class _Command(program.RunCommand):
+    """A command whose help tells the conditions."""
+
+    sections: ClassVar = {
+        "What is run": ("seed", "split", "params", "threads", "device"),
+        "How it is audited": ("conditions", "steps", "store", "no_matter"),
+        "Of a program, -- COMMAND": (
+            "metrics", "metrics_file", "force_seed", "timeout", "primary", "larger", "smaller",
+        ),
+        "What is printed": ("as_json", "quiet"),
+    }  # fmt: skip
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from seedbed.auditing.conditions import FAMILIES
+
+        with formatter.section("Conditions"):
+            formatter.write_dl(list(FAMILIES.items()))
+
+
+@click.command(cls=_Command)
+@click.argument("target", metavar="TARGET | -- COMMAND", nargs=-1)
+@click.option("-s", "--seed", type=int, default=0, show_default=True, help="The plain seed of the run.")
+@click.option("--split", type=int, default=0, show_default=True, help="Its split seed.")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
+@click.option("--conditions", metavar="NAMES", help="Which ones, joined by commas, such as again,threads=2; all that "
+              "apply where not given.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), help="Train and compare so many steps only.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Torch's threads in the run.")
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="What computes it.")
+@store_option
+@click.option("--metric", "metrics", multiple=True, metavar="NAME=REGEX", help="Of a program: a score, and where it "
+              "stands in what is printed.")  # fmt: skip
+@program.options
+@click.option("--no-matter", is_flag=True, help="Do not measure differences by the spread over seeds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON, and nothing else, on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress: the answer alone.")
+def audit(
+    target: tuple[str, ...],
+    seed: int,
+    split: int,
+    params: tuple[str, ...],
+    conditions: str | None,
+    steps: int | None,
+    threads: int,
+    device: str,
+    store: str,
+    no_matter: bool,
+    as_json: bool,
+    quiet: bool,
+    metrics: tuple[str, ...],
+    **options: Any,
+) -> int:
+    """Is one seed one result? Train it again under changed conditions, and find where the runs part.
+
+    TARGET is an experiment or trial, as for ``run``: every step of it is compared. Or COMMAND is any program with a
+    {seed}, whose results are compared. Exit status: 0 the run repeats bit for bit under all conditions
+    asked, 1 it does not, 2 bad input, 3 it could not be told.
+    """
+    from rich.console import Console
+
+    from seedbed import targets
+    from seedbed.auditing import calls
+    from seedbed.auditing.subject import Source
+
+    own = program.take(options).program(metrics)
+    names = None if conditions is None else [each.strip() for each in conditions.split(",") if each.strip()]
+    errors = Console(stderr=True)
+    watcher: Any = _Watcher(errors, quiet=quiet or as_json)
+    if own is not None:
+        if target or params:
+            raise InputError("give either a TARGET with its parameters or a command behind --")
+        with watcher:
+            found = calls.audit(
+                own, seed, conditions=names, steps=steps, split=split, threads=threads, device=device, store=store,
+                matters=not no_matter, watcher=watcher,
+            )  # fmt: skip
+        return _told(found, as_json=as_json)
+    if len(target) != 1:
+        raise InputError(
+            "what is to be audited? Give one experiment or trial, such as people or train.py:mine, or a program: "
+            "... -- COMMAND"
+        )
+    parameters = parse_parameters(params)
+    with redirect_stdout(sys.stderr), watcher:  # what the experiment's own code prints is no result
+        found = calls.audit_source(
+            Source.named(target[0], parameters), targets.build(target[0], parameters), seed, conditions=names,
+            steps=steps, split=split, threads=threads, device=device, store=store, matters=not no_matter,
+            watcher=watcher,
+        )  # fmt: skip
+    return _told(found, as_json=as_json)
+
+
+def _told(found: Any, *, as_json: bool) -> int:
+    from rich.console import Console
+
+    from seedbed.report import auditing as report
+
+    if as_json:
+        json.dump(report.as_json(found), sys.stdout, indent=1)
+        print()
+    else:
+        show(found, Console())
+    status: int = found.exit_status
+    return status
+
+
+def show(found: Any, console: Any) -> None:
+    """Print an audit: the verdict, a table, what was found, and what must be known of it."""
+    from seedbed.report import auditing as report
+    from seedbed.report import terminal
+
+    terminal.paragraph(report.verdict(found), console, style="bold")
+    print(file=console.file)
+    if rows := report.rows(found):
+        terminal.table(report.headings(found), rows, console, spare=("weights", "predictions"), text=3)
+    for words, sentences in report.findings(found):
+        print(file=console.file)
+        terminal.paragraph(words, console, style="bold")
+        for each in sentences:
+            terminal.paragraph(each, console)
+    if lint := report.lint_lines(found):
+        print(file=console.file)
+        terminal.paragraph("Seen in the files", console, style="bold")
+        for each in lint:
+            terminal.paragraph(each, console)
+    if notes := report.notes(found):
+        print(file=console.file)
+        for each in notes:
+            terminal.paragraph(each, console, style="dim")
+
+
+class _Watcher:
+    """Tells how far an audit is: a line that changes on a terminal, plain lines in a pipe."""
+
+    def __init__(self, console: Any, *, quiet: bool) -> None:
+        self._console, self._quiet = console, quiet
+        self._status: Any = None
+
+    def __enter__(self) -> _Watcher:
+        if self._console.is_terminal and not self._quiet:
+            self._status = self._console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def said(self, line: str) -> None:
+        """What a run printed."""
+        self._print(line)
+
+    def begun(self, what: str) -> None:
+        """Another part begins."""
+        if self._status is not None:
+            self._status.update(what)
+        elif not self._quiet:
+            self._print(what)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

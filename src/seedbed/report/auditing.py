@@ -1,0 +1,396 @@
+"""An audit in words: the verdict, a row for each condition, what was found where, and what helps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from seedbed.auditing.closely import LineParting, OperationParting
+from seedbed.auditing.findings import Apart, Audit, Cure, Origin, Outcome, Spread
+from seedbed.auditing.tape import Kind
+from seedbed.report.rounding import plain
+from seedbed.report.text import counted, json_value
+from seedbed.userlines import Line
+
+COLUMNS = ("condition", "repeats", "parts", "weights", "predictions", "score")
+GROWTH_SHOWN = 5  # steps
+NEGLIGIBLE, AS_LARGE = 0.1, 1.0  # of the standard deviation over seeds
+
+
+def verdict(audit: Audit) -> str:
+    """The answer in a few sentences."""
+    who = f"{audit.name}, seed {audit.seeds}"
+    asked, differing = audit.asked, audit.differing
+    repeated = [each for each in asked if each.repeats]
+    untold = [each for each in asked if each.repeats is None]
+    not_told = f" Of {_listed(untold)} nothing can be said." if untold else ""
+    if not asked:
+        return f"{who}: no condition was asked, so nothing can be said."
+    if not differing:
+        if not repeated:
+            return f"{who}: whether it repeats could not be told.{not_told}"
+        if audit.by_results:
+            same = f"gives the same results, as it tells them, under {_all_of(repeated)}"
+            return f"{who}, on {audit.base}, {same}.{not_told}"
+        return (
+            f"{who}, on {audit.base}, gives one result: all {audit.steps:,} steps repeat bit for bit under "
+            f"{_all_of(repeated)}.{not_told}"
+        )
+    unchanged = [each for each in differing if each.condition.name == "again"]
+    own_fault = [each for each in differing if each.condition.kind == "same" and each.as_for is None]
+    if unchanged:
+        where = "its results differ" if audit.by_results else f"it parts {_where(unchanged[0].origin)}"
+        opening = f"{who} is not one result: run again, with nothing changed, {where}."
+    elif own_fault:
+        opening = (
+            f"{who} is not one result: {_listed(own_fault)} should change nothing, and {_gives(own_fault)} another one."
+        )
+    elif repeated:
+        how = "its results" if audit.by_results else "bit for bit"
+        opening = (
+            f"{who}, on {audit.base}, repeats {how} under {_all_of(repeated)}, but {_listed(differing)} "
+            f"{_gives(differing)} another result, by rounding."
+        )
+    else:
+        opening = f"{who} is not one result: {_listed(differing)} {_gives(differing)} another one."
+    return f"{opening} {_matter(audit)}{not_told}".strip()
+
+
+def _matter(audit: Audit) -> str:
+    """How much the differences come to, beside the spread over seeds."""
+    effects = [each.effect for each in audit.differing if each.effect is not None and each.effect.score is not None]
+    if not effects or audit.primary is None:
+        return ""
+    largest = max(effects, key=lambda effect: abs(effect.score or 0.0))
+    flipped = max(effects, key=lambda effect: effect.predictions)
+    change = abs(largest.score or 0.0)
+    if not change and not flipped.predictions:
+        if not flipped.examples:
+            return f"At the end {audit.primary} is the same."
+        return f"At the end nothing comes of it: {audit.primary} and all {flipped.examples:,} predictions are the same."
+    said = f"At the end {audit.primary} differs by up to {plain(change)}" if change else f"{audit.primary} is the same"
+    if flipped.examples:
+        said += f", and up to {flipped.predictions:,} of {flipped.examples:,} predictions"
+        said += " do" if change else " differ at the end"
+    spread = audit.spread
+    if spread is None or not spread.sd > 0:
+        return f"{said}."
+    share = change / spread.sd
+    said += f": {_times(share)} of its standard deviation over seeds ({plain(spread.sd)}, {spread.source})"
+    if share < NEGLIGIBLE:
+        return f"{said}, which is little beside the choice of the seed."
+    if share < AS_LARGE:
+        return f"{said}, which is less than another seed makes of it."
+    return f"{said}: as much as another seed makes of it, so that the seed alone does not name this result."
+
+
+def rows(audit: Audit) -> list[tuple[str, ...]]:
+    """A row for each condition; columns as ``COLUMNS``, the last one for the primary score."""
+    found: list[tuple[str, ...]] = []
+    for each in audit.outcomes:
+        effect = each.effect
+        last = each.growth[-1] if each.growth else None
+        told = {True: "yes", False: "NO", None: "?"}[each.repeats]
+        if each.condition.kind == "yardstick":
+            told = "(yardstick)" if each.why_not is None else "?"
+        found.append(
+            (
+                each.condition.words,
+                told,
+                _short_place(each),
+                "" if last is None else _distance(last.distance),
+                "" if effect is None or not effect.examples else f"{effect.predictions:,} of {effect.examples:,}",
+                "" if effect is None or effect.score is None else _change(effect.score, audit.spread),
+            )
+        )
+    return found
+
+
+def headings(audit: Audit) -> tuple[str, ...]:
+    """The headings of the rows."""
+    return (*COLUMNS[:-1], audit.primary or COLUMNS[-1])
+
+
+def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
+    """Of each condition that differs: what is told of it, as (condition, sentences)."""
+    for each in audit.differing:
+        if each.as_for is not None:
+            same = [other for other in audit.differing if other.as_for == each.as_for]
+            if same[0] is each:
+                yield _listed(same), [f"Parts where {_words(audit, each.as_for)} does, for the same reason."]
+            continue
+        if each.cause is None or each.origin is None:
+            continue
+        sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
+        if audit.by_results and each.effect is not None:
+            apart = {name: change for name, change in each.effect.scores.items() if change}
+            sentences[0] = f"Results that differ: {', '.join(f'{n} by {c:+.2g}' for n, c in apart.items())}."
+        if each.cures:
+            sentences.append(f"Tried: {'; '.join(map(_cure, each.cures))}.")
+        if each.growth:
+            sentences.append(f"Growth: {_growth(each.growth)}.")
+        yield each.condition.words, sentences
+    if audit.structure is not None:
+        seeds = ", ".join(f"seed {seed}: {text}" for seed, text in list(audit.structure.differing.items())[:2])
+        sentences = [f"The model's parameters have other shapes under other seeds ({seeds})."]
+        if audit.structure.line is not None:
+            sentences.append(f"{_at_line(audit.structure.line)}.")
+        sentences.append(
+            "Results of several seeds are then results of several models: draw such values apart from the seed."
+        )
+        yield "structure", sentences
+
+
+def notes(audit: Audit) -> list[str]:
+    """What must be known of the numbers."""
+    said = []
+    if audit.by_results:
+        said.append("Only results are compared, as the program tells them: equal digits need not be equal bits.")
+    if any(each.growth for each in audit.outcomes):
+        said.append(
+            "Weights: how far they are apart at the end, as a share of their length; of two seeds "
+            f"{_distance(_of_seeds(audit))}."
+        )
+    if audit.spread is not None:
+        spread = audit.spread
+        interval = f"95 % interval {plain(spread.low)} to {plain(spread.high)}"
+        apart = f"; two seeds predict {spread.predictions:,.0f} examples otherwise" if spread.predictions else ""
+        said.append(f"sd: standard deviation over seeds, {plain(spread.sd)} ({interval}; {spread.source}){apart}.")
+    if audit.spread_missing is not None:
+        said.append(f"The spread over seeds is not known: {audit.spread_missing}.")
+    said += [f"{each.condition.words} could not be told: {each.why_not}." for each in audit.asked if each.why_not]
+    said += [f"{words} is left out: {reason}." for words, reason in audit.left_out]
+    return said
+
+
+def lint_lines(audit: Audit) -> list[str]:
+    """What reading the user's files found, a line each, and what to do."""
+    return [f"{_short(each.file)}:{each.line}: {each.message} {each.remedy}" for each in audit.lint]
+
+
+def as_json(audit: Audit) -> dict[str, Any]:
+    """An audit as JSON values."""
+    return {
+        "name": audit.name,
+        "seeds": audit.seeds,
+        "base": audit.base,
+        "steps": audit.steps,
+        "repeats": audit.repeats,
+        "verdict": verdict(audit),
+        "primary": audit.primary,
+        "spread": json_value(None if audit.spread is None else dataclasses.asdict(audit.spread)),
+        "conditions": [_outcome_json(each) for each in audit.outcomes],
+        "left_out": dict(audit.left_out),
+        "structure": json_value(None if audit.structure is None else dataclasses.asdict(audit.structure)),
+        "lint": [dataclasses.asdict(each) for each in audit.lint],
+        "environment": json_value(dict(audit.environment)),
+    }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    origin = outcome.origin
+    record = None if origin is None or origin.parting is None else origin.parting.record
+    found: dict[str, Any] = {
+        "condition": outcome.condition.name,
+        "kind": outcome.condition.kind,
+        "repeats": outcome.repeats,
+        "why_not": outcome.why_not,
+        "as_for": outcome.as_for,
+        "steps": outcome.steps,
+        "seconds_per_step": outcome.seconds_per_step,
+        "origin": None,
+        "cause": None if outcome.cause is None else outcome.cause.name,
+        "why": None if outcome.cause is None else outcome.cause.why,
+        "remedy": None if outcome.cause is None else outcome.cause.remedy,
+        "cures": [dataclasses.asdict(each) for each in outcome.cures],
+        "growth": [dataclasses.asdict(each) for each in outcome.growth],
+        "effect": None if outcome.effect is None else dataclasses.asdict(outcome.effect),
+    }
+    if origin is not None:
+        found["origin"] = {
+            "step": None if record is None else record.step,
+            "record": None if record is None else record.kind.name.lower(),
+            "label": None if record is None else record.label,
+            "structural": None if origin.parting is None else origin.parting.is_structural,
+            "operation": None if origin.operation is None else dataclasses.asdict(origin.operation),
+            "line": None if origin.line is None else dataclasses.asdict(origin.line),
+            "seeding": origin.seeding,
+            "within_libraries": origin.within_libraries,
+            "caught": origin.caught,
+            "in_words": _told(origin),
+        }
+    converted: dict[str, Any] = json_value(found)
+    return converted
+
+
+def _told(origin: Origin) -> str:
+    """A sentence on where two runs part."""
+    if origin.seeding is not None:
+        return f"The generator of {origin.seeding} starts otherwise."
+    record = None if origin.parting is None else origin.parting.record
+    if record is None:
+        return "Only results are compared here, and no steps."
+    place = _where(origin)
+    if origin.operation is not None:
+        return f"Parts {place}: {_operation(origin.operation)}"
+    if origin.line is not None:
+        return f"Parts {place}. {_at_line(origin.line)}."
+    if origin.within_libraries:
+        made = "; ".join(origin.within_libraries)
+        return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
+    if not origin.caught:
+        return f"Parts {place}; trained to there again and looked at closely, it did not."
+    return f"Parts {place}."
+
+
+def _where(origin: Origin | None) -> str:
+    if origin is None or origin.parting is None:
+        return "in its results"
+    parting = origin.parting
+    record = parting.record
+    if parting.is_structural:
+        return f"{_at_step(record.step)}, where one does something else than the other"
+    return {
+        Kind.SEEDED: "where a generator is seeded",
+        Kind.DATA: f"in the data ({record.label}), before any training",
+        Kind.STRUCTURE: "in the structure of the model, before any training",
+        Kind.WEIGHTS: "in the initial weights",
+        Kind.GENERATORS: f"{_at_step(record.step)}, in where the random generators stand {record.label}",
+        Kind.BATCH: f"{_at_step(record.step)}, in its rows",
+        Kind.STEP: f"{_at_step(record.step)}",
+        Kind.RESULT: "in the evaluation at the end, with equal weights",
+    }[record.kind]
+
+
+def _at_step(step: int) -> str:
+    return f"at step {step:,}" if step else "before the first step"
+
+
+def _operation(operation: OperationParting) -> str:
+    shapes = " x ".join("[" + ", ".join(map(str, shape)) + "]" for shape in operation.shapes[:3])
+    of = f" of {shapes}" if shapes else ""
+    name = f"{operation.name}{of}, {_inside(operation)}"
+    if operation.what == "output":
+        size = operation.size
+        if size is None:
+            return f"{name}, read the same and wrote something else."
+        ulps = "" if size.ulps is None else f", by up to {size.ulps:,} ulps ({size.largest:.2g})"
+        return f"{name}, read the same and wrote something else: {size.elements:,} of {size.of:,} numbers{ulps}."
+    return {
+        "uninitialised": f"{name}, reads memory that was allocated{_line(operation.line)} and not written to.",
+        "argument": f"{name}, was called with another number.",
+        "input": f"{name}, read something else, which no operation of torch had written there.",
+        "generator": f"{name}, draws from a generator that stands elsewhere.",
+        "sequence": f"{name}, stands where the other run has {operation.other or 'nothing'}.",
+    }[operation.what]
+
+
+def _inside(operation: OperationParting) -> str:
+    of = f" of {operation.module}" if operation.module else ""
+    line = _line(operation.line) if operation.what != "uninitialised" else ""
+    if operation.phase == "optimizer":
+        return f"in the step of {operation.module}"
+    if operation.phase == "backward":
+        return f"in the backward pass{of}{line}"
+    return f"in the forward pass{of}{line}" if operation.module else f"outside of any module{line}"
+
+
+def _at_line(parting: LineParting) -> str:
+    at = f"{_short(parting.line.file)}:{parting.line.number} ({parting.line.function})"
+    return {
+        "generator": f"The line {at} moves {parting.name} generator in one, and not in the other",
+        "unseeded": f"The line {at} draws from {parting.name} generator, which nothing had seeded",
+        "draws": f"The line {at} draws from {parting.name} generator",
+        "flow": f"After the line {at} one goes on elsewhere than the other",
+        "variable": f"After the line {at} {parting.name!r} has another value, or another order",
+    }[parting.what]
+
+
+def _line(line: Line | None) -> str:
+    return "" if line is None else f" at {_short(line.file)}:{line.number}"
+
+
+def _short_place(outcome: Outcome) -> str:
+    origin = outcome.origin
+    if origin is None or origin.parting is None:
+        return "by its results" if outcome.repeats is False else ""
+    record = origin.parting.record
+    place = {
+        Kind.SEEDED: "seeding",
+        Kind.DATA: "data",
+        Kind.STRUCTURE: "structure",
+        Kind.WEIGHTS: "initial weights",
+        Kind.RESULT: "evaluation",
+    }.get(record.kind, f"step {record.step:,}" if record.step else "before step 1")
+    if outcome.as_for is not None:
+        return f"{place}, likewise"
+    if origin.operation is not None:
+        name = ".".join(origin.operation.name.split(".")[:2])
+        return f"{place}, {'backward ' if origin.operation.phase == 'backward' else ''}{name}"
+    if origin.users_line is not None:
+        return f"{place}, {_short(origin.users_line.file)}:{origin.users_line.number}"
+    return place
+
+
+def _cure(cure: Cure) -> str:
+    if cure.works is None:
+        return f"{cure.words}: cannot be trained so ({cure.why_not})"
+    of = "a step" if cure.steps else "the run"
+    cost = "" if cure.cost is None else f", at {cure.cost:.2g} x the time of {of}"
+    same = f"the same for {counted(cure.steps, 'step')}" if cure.steps else "the same"
+    return f"{cure.words}: {same if cure.works else 'no help'}{cost}"
+
+
+def _growth(growth: Sequence[Apart]) -> str:
+    wanted = {round(k * (len(growth) - 1) / (GROWTH_SHOWN - 1)) for k in range(GROWTH_SHOWN)}
+    shown = [growth[k] for k in sorted(wanted)]
+    return ", ".join(f"{_distance(each.distance)} after {counted(each.step, 'step')}" for each in shown)
+
+
+def _distance(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return "0" if value == 0 else f"{value:.1e}" if value < 0.01 else f"{value:.2f}"
+
+
+def _of_seeds(audit: Audit) -> float:
+    known = [each.growth[-1].seeds for each in audit.outcomes if each.growth and each.growth[-1].seeds is not None]
+    return known[0] if known else math.nan
+
+
+def _change(score: float, spread: Spread | None) -> str:
+    shown = "0" if score == 0 else f"{score:+.2g}"
+    return f"{shown} ({_times(abs(score) / spread.sd)} sd)" if spread is not None and spread.sd > 0 else shown
+
+
+def _times(share: float) -> str:
+    if share == 0 or share >= 10:
+        return f"{share:.0f}"
+    return f"{share:.2f}" if share >= 0.005 else "< 0.01"
+
+
+def _listed(outcomes: Sequence[Outcome]) -> str:
+    words = [each.condition.words for each in outcomes]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _gives(outcomes: Sequence[Outcome]) -> str:
+    return "gives" if len(outcomes) == 1 else "give"
+
+
+def _all_of(outcomes: Sequence[Outcome]) -> str:
+    return _listed(outcomes) if len(outcomes) <= 3 else f"{len(outcomes)} conditions"
+
+
+def _words(audit: Audit, name: str) -> str:
+    return next(each.condition.words for each in audit.outcomes if each.condition.name == name)
+
+
+def _short(file: str) -> str:
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file

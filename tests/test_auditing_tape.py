@@ -1,0 +1,76 @@
+"""Tapes of runs, and the place where two of them part."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedbed.auditing.tape import Kind, Parting, Tape, TapeWriter, parting
+
+RECORDS = st.tuples(st.sampled_from(list(Kind)), st.integers(0, 50), st.text(max_size=4), st.integers(0, 2**64 - 1))
+
+
+def written(records: list[tuple[Kind, int, str, int]], folder: Path) -> Tape:
+    tape = TapeWriter(folder)
+    for record in records:
+        tape.add(*record)
+    tape.close()
+    return Tape(folder)
+
+
+def parted(ours: list[tuple[Kind, int, str, int]], theirs: list[tuple[Kind, int, str, int]]) -> Parting | None:
+    with tempfile.TemporaryDirectory() as folder:
+        return parting(written(ours, Path(folder) / "a"), written(theirs, Path(folder) / "b"))
+
+
+@given(st.lists(RECORDS, max_size=30), st.integers(0, 29), RECORDS)
+def test_two_tapes_part_at_the_first_record_that_differs(records, place, other):
+    theirs = list(records)
+    if place < len(theirs):
+        theirs[place] = other
+    naive = next((k for k, (a, b) in enumerate(zip(records, theirs, strict=True)) if a != b), None)
+    found = parted(records, theirs)
+    assert (None if found is None else found.place) == naive
+    if found is not None:
+        assert (found.one.kind, found.one.step, found.one.label, found.one.digest) == records[naive]
+        assert (found.other.kind, found.other.step, found.other.label, found.other.digest) == theirs[naive]
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=20), st.integers(0, 19))
+def test_a_tape_that_ends_early_parts_at_its_end(records, length):
+    shorter = records[: min(length, len(records) - 1)]
+    found = parted(records, shorter)
+    assert found.place == len(shorter)
+    assert found.other is None
+    assert found.is_structural
+
+
+def test_another_value_is_no_difference_of_structure():
+    ours = [(Kind.BATCH, 1, "rows", 5), (Kind.STEP, 1, "parameters", 6)]
+    theirs = [(Kind.BATCH, 1, "rows", 5), (Kind.STEP, 1, "parameters", 7)]
+    assert not parted(ours, theirs).is_structural
+    assert parted(ours, [*ours[:1], (Kind.BATCH, 2, "rows", 6)]).is_structural
+    assert parted(ours, [*ours[:1], (Kind.STEP, 1, "others", 6)]).is_structural
+
+
+def test_a_tape_tells_its_steps_and_survives_half_a_record(tmp_path):
+    tape = written([(Kind.STEP, k, "", k) for k in range(1, 6)], tmp_path)
+    assert (len(tape), tape.steps) == (5, 5)
+    with (tmp_path / "records").open("ab") as file:
+        file.write(b"half")  # a process that was killed as it wrote
+    assert len(Tape(tmp_path)) == 5
+    assert parting(tape, Tape(tmp_path)) is None
+
+
+@pytest.mark.parametrize("label", ["ä", "two\nlines", "\udc80", ""])
+def test_labels_are_any_text(label, tmp_path):
+    assert written([(Kind.SEEDED, 0, label, 1)], tmp_path)[0].label == label
+
+
+def test_nothing_written_is_an_empty_tape(tmp_path):
+    assert len(Tape(tmp_path / "nowhere")) == 0
+    assert Tape(tmp_path / "nowhere").steps == 0
