@@ -115,7 +115,7 @@ def audit_source(
         conditions_.check(conditions)
     if isinstance(subject, Trial):
         subject.check((assignment,))
-    with tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
+    with tempfile.TemporaryDirectory(prefix="seedbed-audit-", ignore_cleanup_errors=True) as folder:
         return _Auditing(
             source, subject, assignment, steps, Setting(threads=threads, device=parse(device).name), store,
             Path(folder), watcher or Silent(),

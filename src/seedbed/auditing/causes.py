@@ -82,7 +82,8 @@ OTHER_KERNEL = Cause(
 )
 OTHER_ENGINE = Cause(
     "other-engine",
-    "The engine computes the same steps, and rounds otherwise; that is what verification measures.",
+    "It computes the same steps in another way, and rounds otherwise; verification holds that to be rounding and no "
+    "more.",
     "Keep one engine within a study, which Seedbed does.",
 )
 DRAWS_DIFFER = Cause(

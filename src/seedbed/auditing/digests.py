@@ -7,6 +7,7 @@ beyond the printed digits.
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -69,6 +70,11 @@ def of_structure(model: nn.Module) -> int:
     """A digest of the names, types and shapes of a model's parameters and buffers."""
     named = [*model.named_parameters(), *model.named_buffers()]
     return of_text(";".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in named))
+
+
+def of_generators() -> int:
+    """Where the global generators of Python, numpy and torch stand."""
+    return int(xxhash.xxh3_64_intdigest(struct.pack("<QQQ", of_python(), of_numpy(), of_torch())))
 
 
 def of_python() -> int:

@@ -149,8 +149,7 @@ class Observer:
         save_snapshot(self._folder, self.step, parameters)
 
     def _generators(self, label: str) -> None:
-        state = digests.of_value([digests.of_python(), digests.of_numpy(), digests.of_torch()])
-        self.add(Kind.GENERATORS, label, state)
+        self.add(Kind.GENERATORS, label, digests.of_generators())
 
     def _paused(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._operations is None else self._operations.paused()

@@ -132,7 +132,7 @@ class _ProgramAudit:
         if self._program.metrics_file is not None:
             options["workers"] = 1
         try:
-            with tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
+            with tempfile.TemporaryDirectory(prefix="seedbed-audit-", ignore_cleanup_errors=True) as folder:
                 found = spread.of_new_runs(
                     self._program, primary, self._assignment.init, self._assignment.split, Path(folder), options
                 )

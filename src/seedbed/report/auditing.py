@@ -124,7 +124,10 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
             continue
         if each.cause is None or each.origin is None:
             continue
-        sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
+        if each.condition.family == "engine":
+            sentences = [each.cause.why]
+        else:
+            sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
         if audit.by_results and each.effect is not None:
             apart = {name: change for name, change in each.effect.scores.items() if change}
             sentences[0] = f"Results that differ: {', '.join(f'{n} by {c:+.2g}' for n, c in apart.items())}."
@@ -272,19 +275,19 @@ def _at_step(step: int) -> str:
 def _operation(operation: OperationParting) -> str:
     shapes = " x ".join("[" + ", ".join(map(str, shape)) + "]" for shape in operation.shapes[:3])
     of = f" of {shapes}" if shapes else ""
-    name = f"{operation.name}{of}, {_inside(operation)}"
+    name = f"{operation.name}{of}{_inside(operation)}"
     if operation.what == "output":
         size = operation.size
         if size is None:
-            return f"{name}, read the same and wrote something else."
+            return f"{name} read the same and wrote something else."
         ulps = "" if size.ulps is None else f", by up to {size.ulps:,} ulps ({size.largest:.2g})"
-        return f"{name}, read the same and wrote something else: {size.elements:,} of {size.of:,} numbers{ulps}."
+        return f"{name} read the same and wrote something else: {size.elements:,} of {size.of:,} numbers{ulps}."
     return {
-        "uninitialised": f"{name}, reads memory that was allocated{_line(operation.line)} and not written to.",
-        "argument": f"{name}, was called with another number.",
-        "input": f"{name}, read something else, which no operation of torch had written there.",
-        "generator": f"{name}, draws from a generator that stands elsewhere.",
-        "sequence": f"{name}, stands where the other run has {operation.other or 'nothing'}.",
+        "uninitialised": f"{name} reads memory that was allocated{_line(operation.line)} and not written to.",
+        "argument": f"{name} was called with another number.",
+        "input": f"{name} read something else, which no operation of torch had written there.",
+        "generator": f"{name} draws from a generator that stands elsewhere.",
+        "sequence": f"{name} stands where the other run has {operation.other or 'nothing'}.",
     }[operation.what]
 
 
@@ -292,10 +295,10 @@ def _inside(operation: OperationParting) -> str:
     of = f" of {operation.module}" if operation.module else ""
     line = _line(operation.line) if operation.what != "uninitialised" else ""
     if operation.phase == "optimizer":
-        return f"in the step of {operation.module}"
+        return f", in the step of {operation.module},"
     if operation.phase == "backward":
-        return f"in the backward pass{of}{line}"
-    return f"in the forward pass{of}{line}" if operation.module else f"outside of any module{line}"
+        return f", in the backward pass{of}{line},"
+    return f", in the forward pass{of}{line}," if operation.module else f",{line}," if line else ""
 
 
 def _at_line(parting: LineParting) -> str:

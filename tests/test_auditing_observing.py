@@ -1,0 +1,214 @@
+"""A run as it is seen: by the reference engine's loop, and from outside a training that is the user's own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_modules
+from torch.optim import optimizer as torch_optimizer
+from torch.utils.data import DataLoader, TensorDataset
+
+from seedbed.auditing.growth import growth, relative
+from seedbed.auditing.lab import Observation
+from seedbed.auditing.observing import Enough, Observer, Window
+from seedbed.auditing.setting import Setting
+from seedbed.auditing.tape import Kind, Tape, agree, parting
+from seedbed.auditing.training import train_by_reference
+from seedbed.auditing.trial_hooks import observed
+from seedbed.records import Status
+from seedbed.seeds import Assignment
+from seedbed.tasks import silent
+from tests.trainings import TRAININGS
+
+
+def train(steps: int = 3, *, evaluate: bool = False, offset: float = 0.0) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(steps):
+        x = torch.randn(6, 4) + (offset if step else 0.0)
+        loss = nn.functional.mse_loss(model(x), torch.ones(6, 1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if evaluate:
+            model.eval()
+            model(torch.randn(2, 4))
+            model.train()
+    return model
+
+
+def seen(do: Callable[[], Any], folder: Path, setting: Setting | None = None, **options: Any) -> tuple[Tape, dict]:
+    with Observer(folder, **options) as observer, observed(observer, setting or Setting()) as notes:
+        with contextlib.suppress(Enough):
+            do()
+    return Tape(folder), {**notes, **observer.notes}
+
+
+def kinds(tape: Tape) -> list[Kind]:
+    return [tape[place].kind for place in range(len(tape))]
+
+
+def test_a_trials_tape_is_its_model_and_then_four_records_a_step(tmp_path):
+    tape, notes = seen(train, tmp_path / "a")
+    step = [Kind.BATCH, Kind.GENERATORS, Kind.STEP, Kind.GENERATORS]
+    assert kinds(tape) == [Kind.STRUCTURE, Kind.WEIGHTS, Kind.GENERATORS, *step * 3]
+    assert [tape[place].step for place in range(3, 15, 4)] == [1, 2, 3]
+    assert (tape.steps, notes["steps"]) == (3, 3)
+
+
+def test_equal_trainings_have_equal_tapes_and_unequal_ones_part_at_their_rows(tmp_path):
+    one, other, third = (
+        seen(functools.partial(train, offset=offset), tmp_path / name)[0]
+        for name, offset in (("a", 0.0), ("b", 0.0), ("c", 1e-6))
+    )
+    assert parting(one, other) is None
+    found = parting(one, third).record
+    assert (found.kind, found.step) == (Kind.BATCH, 2)
+
+
+def test_observing_changes_nothing(tmp_path):
+    plain, watched = train(), []
+    seen(lambda: watched.append(train()), tmp_path / "a", window=Window(0, 1000))
+    for one, other in zip(plain.state_dict().values(), watched[0].state_dict().values(), strict=True):
+        assert one.numpy().tobytes() == other.numpy().tobytes()
+
+
+def test_everything_is_taken_away_at_the_end(tmp_path):
+    def held() -> list[Any]:
+        return [
+            dict(torch_modules._global_forward_pre_hooks), dict(torch_modules._global_forward_hooks),
+            dict(torch_optimizer._global_optimizer_pre_hooks), dict(torch_optimizer._global_optimizer_post_hooks),
+            nn.Module.train, DataLoader.__init__,
+        ]  # fmt: skip
+
+    before = held()
+    seen(train, tmp_path / "a", window=Window(0, 1000))
+    with pytest.raises(ValueError, match="mine"):
+        seen(functools.partial(_raise, ValueError("mine")), tmp_path / "b", window=Window(0, 1000))
+    assert held() == before
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_a_limit_ends_it_after_so_many_steps(tmp_path):
+    longer, _ = seen(train, tmp_path / "a")
+    shorter, notes = seen(train, tmp_path / "b", limit=2)
+    assert (shorter.steps, notes["steps"]) == (2, 2)
+    assert agree(longer, shorter)
+    assert parting(longer, shorter).other is None
+
+
+def test_operations_and_lines_are_recorded_in_the_window_alone(tmp_path):
+    tape, _ = seen(train, tmp_path / "whole")
+    place = next(k for k in range(len(tape)) if tape[k].kind is Kind.STEP and tape[k].step == 2)
+    seen(train, tmp_path / "a", window=Window(place, place))
+    text = (tmp_path / "a" / "operations").read_text()
+    assert text.count("aten.native_batch_norm.default") + text.count("native_batch_norm_legit") == 1
+    assert (tmp_path / "a" / "lines").read_text()
+    assert not (tmp_path / "whole" / "operations").exists()
+
+
+def test_draws_of_an_evaluation_are_noted_and_undone_where_asked(tmp_path):
+    plain, _ = seen(train, tmp_path / "a")
+    with_evaluation, notes = seen(functools.partial(train, evaluate=True), tmp_path / "b")
+    undone, _ = seen(functools.partial(train, evaluate=True), tmp_path / "c", Setting(evaluation=True))
+    assert notes["evaluates"]
+    assert not agree(plain, with_evaluation)
+    assert agree(plain, undone)
+
+
+def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
+    made = []
+
+    def load() -> None:
+        data = TensorDataset(torch.arange(6.0))
+        made.append(DataLoader(data, 2, num_workers=2, prefetch_factor=3, persistent_workers=True))
+        made.append(DataLoader(data, batch_size=2))
+
+    _, notes = seen(load, tmp_path / "a")
+    assert notes["loads_items"]
+    assert [each.num_workers for each in made] == [2, 0]
+    made.clear()
+    seen(load, tmp_path / "b", Setting(workers=0))
+    assert [each.num_workers for each in made] == [0, 0]
+    assert [batch[0].tolist() for batch in made[0]] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_gradients_that_are_accumulated_are_one_step(tmp_path):
+    def accumulate() -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            for _ in range(3):
+                model(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+
+    tape, notes = seen(accumulate, tmp_path / "a")
+    assert notes["steps"] == 2
+    assert kinds(tape).count(Kind.BATCH) == 6
+
+
+def reference(name: str, folder: Path, setting: Setting | None = None, **options: Any) -> tuple[Any, Tape]:
+    with Observer(folder, **options) as observer:
+        experiment = TRAININGS[name].experiment()
+        result, _ = train_by_reference(experiment, Assignment.plain(3), setting or Setting(), observer, silent)
+    return result, Tape(folder)
+
+
+@pytest.mark.parametrize("name", sorted(TRAININGS))
+def test_the_reference_engine_observed_gives_the_bits_it_gives_unobserved(name, tmp_path):
+    from seedbed.engines.reference import ReferenceEngine
+    from seedbed.records import Recording
+
+    (plain,) = ReferenceEngine().trainer(TRAININGS[name].experiment(), Recording()).train([Assignment.plain(3)])
+    result, tape = reference(name, tmp_path / "a")
+    assert result.status is plain.status
+    assert result.weights_hash == plain.weights_hash
+    assert parting(tape, reference(name, tmp_path / "b", Setting(evaluation=True))[1]) is None
+
+
+def test_a_training_that_fails_is_a_result_and_leaves_its_tape(tmp_path):
+    import dataclasses
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no such luck")
+
+    experiment = dataclasses.replace(next(iter(TRAININGS.values())).experiment(), loss=loss)
+    with Observer(tmp_path / "a") as observer:
+        result, _ = train_by_reference(experiment, Assignment.plain(3), Setting(), observer, silent)
+    assert result.status is Status.FAILED
+    assert "no such luck" in result.error
+    assert Kind.BATCH in kinds(Tape(tmp_path / "a"))
+
+
+def test_growth_is_told_where_both_runs_have_snapshots(tmp_path):
+    observations = []
+    for name, offset in (("a", 0.0), ("b", 1e-3)):
+        seen(functools.partial(train, 10, offset=offset), tmp_path / name)
+        observations.append(Observation(Setting(), tmp_path / name, None, None))
+    found = growth(*observations, None)
+    assert found[0].step == 1
+    assert found[0].distance == 0.0
+    assert found[-1].step == 10
+    assert 0 < found[-1].distance < 0.1
+    assert found[-1].seeds is None
+
+
+def test_distances_are_relative_and_told_of_what_diverged():
+    one = np.array([3.0, 4.0])
+    assert relative(one, one) == 0.0
+    assert relative(one, np.array([3.0, 4.5])) == pytest.approx(0.1)
+    assert np.isnan(relative(one, np.array([np.nan, 4.0])))
+    assert relative(np.zeros(2), np.zeros(2)) == 0.0
