@@ -47,10 +47,15 @@ def train(steps: int = 3, *, evaluate: bool = False, offset: float = 0.0) -> nn.
 
 
 def seen(do: Callable[[], Any], folder: Path, setting: Setting | None = None, **options: Any) -> tuple[Tape, dict]:
-    with Observer(folder, **options) as observer, observed(observer, setting or Setting()) as notes:
-        with contextlib.suppress(Enough):
-            do()
+    with Observer(folder, **options) as observer:
+        notes = _driven(do, observer, setting or Setting())
     return Tape(folder), {**notes, **observer.notes}
+
+
+def _driven(do: Callable[[], Any], observer: Observer, setting: Setting) -> dict[str, Any]:
+    with observed(observer, setting) as notes, contextlib.suppress(Enough):
+        do()
+    return notes
 
 
 def kinds(tape: Tape) -> list[Kind]:
