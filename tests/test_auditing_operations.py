@@ -217,6 +217,15 @@ def test_ulps_of_other_types(dtype):
     assert found.largest > 0
 
 
+def test_ulps_of_the_largest_number():
+    one = np.array([4.0, 1e-6], np.float32)
+    other = one + np.array([0, 2**-20], np.float32)  # two ulps of 4.0
+    found = size_of(one, other, "float32")
+    assert found.ulps_of_largest == pytest.approx(2.0, rel=1e-3)
+    assert found.ulps > 1e6
+    assert size_of(np.zeros(2, np.float32), np.zeros(2, np.float32), "float32").ulps_of_largest is None
+
+
 def test_sizes_across_zero_of_nan_and_of_whole_numbers():
     tiny = np.array([np.nextafter(np.float32(0), np.float32(1))])
     assert size_of(tiny, -tiny, "float32").ulps == 2

@@ -20,7 +20,7 @@ from seedbed.userlines import Line
 BASE = Setting()
 PRODUCT = OperationParting(
     5, "output", "aten.mm.default", "backward", "head (Linear)", Line("net.py", 12, "forward"), ((10, 64), (64, 32)),
-    size=Size(97, 7.5e-9, 70, 640),
+    size=Size(97, 1.0, 7.5e-9, 70, 640),
 )  # fmt: skip
 SPREAD = Spread(0.02, 0.015, 0.03, 12, 40.0, "12 runs of study net")
 
@@ -127,7 +127,8 @@ def test_a_finding_tells_operation_module_line_size_cause_cures_and_growth():
     ((_, sentences),) = report.findings(audit(other("threads=2", cures=cures)))
     assert sentences == [
         "Parts at step 1: aten.mm.default of [10, 64] x [64, 32], in the backward pass of head (Linear) at net.py:12, "
-        "read the same and wrote something else: 70 of 640 numbers, by up to 97 ulps (7.5e-09).",
+        "read the same and wrote something else: 70 of 640 numbers, by up to 7.5e-09: 1.0 ulps of the "
+        "largest number, 97 ulps of the number itself.",
         f"Why: {SPLIT_SUMS.why}",
         f"What helps: {SPLIT_SUMS.remedy}",
         "Tried: one thread: the same for 40 steps, at 1.7 x the time of a step; oneDNN off: no help; other: cannot be "

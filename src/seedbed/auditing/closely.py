@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from seedbed.userlines import Line
 
 GENERATORS = ("Python's", "numpy's", "torch's")
+_MANTISSAS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}  # bits behind the leading one
 _Bits = {2: np.int16, 4: np.int32, 8: np.int64}
 
 
@@ -23,12 +25,15 @@ class Size:
     """How far two results of one operation lie apart.
 
     Attributes:
-        ulps: the largest difference, in units in the last place; None where the values are no floating-point numbers.
+        ulps: the largest difference, in units in the last place of the number that differs; None where the values are
+            no floating-point numbers. Of numbers near 0 it is large, though they are summands of larger ones.
+        ulps_of_largest: the largest difference, in units in the last place of the largest number of both results.
         largest: the largest difference of a value.
         elements, of: how many differ, of how many.
     """
 
     ulps: int | None
+    ulps_of_largest: float | None
     largest: float
     elements: int
     of: int
@@ -180,7 +185,7 @@ def _size(one: Path, other: Path, a: Mapping[str, Any] | None, b: Mapping[str, A
 def size_of(one: NDArray[Any], other: NDArray[Any], dtype: str) -> Size:
     """How far two arrays lie apart. ``dtype`` is torch's name of their type; bfloat16 comes as its bits, int16."""
     ulps: int | None = None
-    if dtype in ("float16", "bfloat16", "float32", "float64"):
+    if dtype in _MANTISSAS:
         bits = _Bits[one.dtype.itemsize]
         apart = _ordered(one.view(bits)) - _ordered(other.view(bits))
         ulps = max(map(abs, (int(apart.max(initial=0)), int(apart.min(initial=0)))))
@@ -194,7 +199,16 @@ def size_of(one: NDArray[Any], other: NDArray[Any], dtype: str) -> Size:
     raw = one.tobytes() != other.tobytes()
     differing = int((~((one == other) | ((one != one) & (other != other)))).sum())
     largest = float(np.nanmax(gap, initial=0.0)) if gap.size else 0.0
-    return Size(ulps, largest, max(differing, int(raw)), one.size)
+    return Size(ulps, _in_ulps(largest, one, other, dtype), largest, max(differing, int(raw)), one.size)
+
+
+def _in_ulps(gap: float, one: NDArray[Any], other: NDArray[Any], dtype: str) -> float | None:
+    """A difference in units in the last place of the largest finite number of both arrays."""
+    if dtype not in _MANTISSAS:
+        return None
+    both = np.abs(np.concatenate([one.reshape(-1), other.reshape(-1)]).astype(np.float64))
+    greatest = float(both[np.isfinite(both)].max(initial=0.0))
+    return gap / 2.0 ** (math.floor(math.log2(greatest)) - _MANTISSAS[dtype]) if greatest > 0 else None
 
 
 def _ordered(bits: NDArray[Any]) -> NDArray[Any]:

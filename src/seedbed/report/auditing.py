@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedbed.auditing.closely import LineParting, OperationParting
+from seedbed.auditing.closely import LineParting, OperationParting, Size
 from seedbed.auditing.findings import Apart, Audit, Cure, Origin, Outcome, Spread
 from seedbed.auditing.tape import Kind
 from seedbed.report.rounding import plain
@@ -280,8 +280,7 @@ def _operation(operation: OperationParting) -> str:
         size = operation.size
         if size is None:
             return f"{name} read the same and wrote something else."
-        ulps = "" if size.ulps is None else f", by up to {size.ulps:,} ulps ({size.largest:.2g})"
-        return f"{name} read the same and wrote something else: {size.elements:,} of {size.of:,} numbers{ulps}."
+        return f"{name} read the same and wrote something else: {_size(size)}."
     return {
         "uninitialised": f"{name} reads memory that was allocated{_line(operation.line)} and not written to.",
         "argument": f"{name} was called with another number.",
@@ -289,6 +288,14 @@ def _operation(operation: OperationParting) -> str:
         "generator": f"{name} draws from a generator that stands elsewhere.",
         "sequence": f"{name} stands where the other run has {operation.other or 'nothing'}.",
     }[operation.what]
+
+
+def _size(size: Size) -> str:
+    said = f"{size.elements:,} of {size.of:,} numbers, by up to {size.largest:.2g}"
+    if size.ulps is None or size.ulps_of_largest is None:
+        return said
+    of_largest = f"{size.ulps_of_largest:.1f} ulps of the largest number"
+    return f"{said}: {of_largest}, {counted(size.ulps, 'ulp')} of the number itself"
 
 
 def _inside(operation: OperationParting) -> str:
