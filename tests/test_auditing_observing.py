@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,16 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.optim import optimizer as torch_optimizer
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from seedbed.auditing import seeding
 from seedbed.auditing.growth import growth, relative
 from seedbed.auditing.lab import Observation
 from seedbed.auditing.observing import Enough, Observer, Window
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Tape, agree, parting
 from seedbed.auditing.training import train_by_reference
-from seedbed.auditing.trial_hooks import observed
+from seedbed.auditing.trial_hooks import Notes, observed
 from seedbed.records import Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import silent
@@ -49,10 +51,11 @@ def train(steps: int = 3, *, evaluate: bool = False, offset: float = 0.0) -> nn.
 def seen(do: Callable[[], Any], folder: Path, setting: Setting | None = None, **options: Any) -> tuple[Tape, dict]:
     with Observer(folder, **options) as observer:
         notes = _driven(do, observer, setting or Setting())
-    return Tape(folder), {**notes, **observer.notes}
+        observer.ended(())
+    return Tape(folder), {**dataclasses.asdict(notes), **observer.notes}
 
 
-def _driven(do: Callable[[], Any], observer: Observer, setting: Setting) -> dict[str, Any]:
+def _driven(do: Callable[[], Any], observer: Observer, setting: Setting) -> Notes:
     with observed(observer, setting) as notes, contextlib.suppress(Enough):
         do()
     return notes
@@ -92,7 +95,7 @@ def test_everything_is_taken_away_at_the_end(tmp_path):
         return [
             dict(torch_modules._global_forward_pre_hooks), dict(torch_modules._global_forward_hooks),
             dict(torch_optimizer._global_optimizer_pre_hooks), dict(torch_optimizer._global_optimizer_post_hooks),
-            nn.Module.train, DataLoader.__init__,
+            nn.Module.train, nn.Module.__call__, DataLoader.__init__,
         ]  # fmt: skip
 
     before = held()
@@ -150,6 +153,71 @@ def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
     assert [batch[0].tolist() for batch in made[0]] == [[0, 1], [2, 3], [4, 5]]
 
 
+def test_what_is_given_by_name_and_what_a_second_module_is_given_are_told_apart(tmp_path):
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+            return self.linear(x) * scale
+
+    def do(scale: float) -> None:
+        torch.manual_seed(0)
+        encoder, head = Scaled(), nn.Linear(2, 1)
+        optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1)
+        head(encoder(torch.ones(3, 2), scale=scale)).sum().backward()
+        optimizer.step()
+
+    one, other = (seen(functools.partial(do, scale), tmp_path / str(scale))[0] for scale in (1.0, 2.0))
+    labels = [one[k].label for k in range(len(one)) if one[k].kind is Kind.BATCH]
+    assert labels == ["rows", "inputs of Linear"]
+    assert parting(one, other).record.label == "rows"
+
+
+def test_generators_that_reach_nothing_part_no_tapes(tmp_path):
+    def do() -> None:
+        train()
+        np.random.default_rng().integers(9)
+
+    (one, ours), (other, theirs) = seeded(do, tmp_path / "a"), seeded(do, tmp_path / "b")
+    assert parting(one, other) is None
+    ((call, first),), ((_, second),) = ours["seedings"].items(), theirs["seedings"].items()
+    assert call.startswith("numpy.random.default_rng at tests/test_auditing_observing.py")
+    assert first["directly"]
+    assert first["states"] != second["states"]
+
+
+def seeded(do: Callable[[], Any], folder: Path) -> tuple[Tape, dict[str, Any]]:
+    with Observer(folder) as observer, seeding.watched(observer.seeded):
+        _driven(do, observer, Setting())
+        notes = observer.notes
+    kept = {call: each for call, each in notes["seedings"].items() if "manual_seed" not in call}
+    return Tape(folder), {**notes, "seedings": kept}
+
+
+def test_iterable_data_keep_their_workers(tmp_path):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(range(4))
+
+    made = []
+    _, notes = seen(lambda: made.append(DataLoader(Stream())), tmp_path / "a", Setting(workers=2))
+    assert made[0].num_workers == 0
+    assert not notes["loads_items"]
+
+
+def test_a_part_that_stays_in_evaluation_mode_is_no_evaluation(tmp_path):
+    def do() -> None:
+        teacher = nn.Linear(4, 1)
+        teacher.eval()
+        train()
+
+    tape, notes = seen(do, tmp_path / "a", Setting(evaluation=True))
+    assert not notes["evaluates"]
+    assert parting(tape, seen(do, tmp_path / "b")[0]) is None
+
+
 def test_gradients_that_are_accumulated_are_one_step(tmp_path):
     def accumulate() -> None:
         torch.manual_seed(0)
@@ -185,8 +253,6 @@ def test_the_reference_engine_observed_gives_the_bits_it_gives_unobserved(name, 
 
 
 def test_a_training_that_fails_is_a_result_and_leaves_its_tape(tmp_path):
-    import dataclasses
-
     def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("no such luck")
 

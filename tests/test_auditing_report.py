@@ -83,10 +83,10 @@ def test_a_difference_of_which_nothing_comes_is_told_so():
 
 
 def test_what_does_not_repeat_unchanged_is_told_first():
-    origin = Origin(parting(Kind.SEEDED, 0), seeding="numpy.random.default_rng at data.py:3")
+    origin = Origin(parting(Kind.BATCH, 1, "rows"), seeding="numpy.random.default_rng at data.py:3")
     found = audit(other("again", origin=origin, cause=UNSEEDED), other("threads=2"))
     assert report.verdict(found).startswith(
-        "net, seed 0 is not one result: run again, with nothing changed, it parts where a generator is seeded."
+        "net, seed 0 is not one result: run again, with nothing changed, it parts at step 1, in its rows."
     )
     (words, sentences), _ = report.findings(found)
     assert words == "the same again"
@@ -131,7 +131,7 @@ def test_a_finding_tells_operation_module_line_size_cause_cures_and_growth():
         "largest number, 97 ulps of the number itself.",
         f"Why: {SPLIT_SUMS.why}",
         f"What helps: {SPLIT_SUMS.remedy}",
-        "Tried: one thread: the same for 40 steps, at 1.7 x the time of a step; oneDNN off: no help; other: cannot be "
+        "Tried: one thread: the same for 40 steps, at about 1.7 x the time of a step; oneDNN off: no help; other: cannot be "
         "trained so (it died).",
         "Growth: 1.0e-09 after 1 step, 2.0e-06 after 10 steps, 3.0e-04 after 100 steps.",
     ]
@@ -156,7 +156,7 @@ def test_conditions_that_part_at_the_same_place_are_told_together():
 )
 def test_lines_are_told(what, words):
     line = LineParting(Line("net.py", 12, "forward"), 0, what, "torch's")
-    origin = Origin(parting(Kind.BATCH, 4), line=line)
+    origin = Origin(parting(Kind.BATCH, 4, "rows"), line=line)
     ((_, sentences),) = report.findings(audit(other("again", origin=origin, cause=RACE)))
     assert sentences[0] == f"Parts at step 4, in its rows. {words}"
 

@@ -68,7 +68,7 @@ def test_a_tape_tells_its_steps_and_survives_half_a_record(tmp_path):
 
 @pytest.mark.parametrize("label", ["ä", "two\nlines", "\udc80", ""])
 def test_labels_are_any_text(label, tmp_path):
-    assert written([(Kind.SEEDED, 0, label, 1)], tmp_path)[0].label == label
+    assert written([(Kind.DATA, 0, label, 1)], tmp_path)[0].label == label
 
 
 def test_nothing_written_is_an_empty_tape(tmp_path):

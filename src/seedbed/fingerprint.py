@@ -263,7 +263,7 @@ def hash_items(items: Iterable[Any]) -> str:
     """A hash of nested tuples, lists and mappings of tensors, arrays, numbers and text: types, shapes and bytes."""
     digest = hashlib.blake2b(digest_size=16)
     for item in items:
-        update(digest, item)
+        _update(digest, item)
     return digest.hexdigest()
 
 
@@ -272,8 +272,7 @@ def hash_state(state: Mapping[str, Tensor]) -> str:
     return hash_items(state.items())
 
 
-def update(digest: Any, item: Any) -> None:
-    """Feed a digest (anything with ``update``) with an item: what it is, and its bytes, whatever it is nested in."""
+def _update(digest: Any, item: Any) -> None:
     import numpy as np
     from torch import Tensor
 
@@ -288,11 +287,11 @@ def update(digest: Any, item: Any) -> None:
     elif isinstance(item, tuple | list):
         digest.update(f"{len(item)} items".encode())
         for each in item:
-            update(digest, each)
+            _update(digest, each)
     elif isinstance(item, Mapping):
         digest.update(f"{len(item)} pairs".encode())
         for key, value in item.items():
-            update(digest, (key, value))
+            _update(digest, (key, value))
     elif item is None or isinstance(item, bool | int | float | str | bytes):
         digest.update(f"{type(item).__name__} {item!r}".encode())
     else:

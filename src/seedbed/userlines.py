@@ -31,9 +31,9 @@ def is_users(file: str) -> bool:
     """Whether code of this file is the user's: neither Python's own, nor of an installed package, nor Seedbed's."""
     if file.startswith("<"):
         return file.startswith(_NOTEBOOK)
-    if file.startswith(_HERE):
-        return file.startswith(_GALLERY)
-    return "site-packages" not in file and "dist-packages" not in file and not file.startswith(_PYTHON)
+    if file.startswith(_HERE + os.sep):
+        return file.startswith(_GALLERY + os.sep)
+    return "site-packages" not in file and "dist-packages" not in file and not file.startswith(_PYTHON + os.sep)
 
 
 def users_line(frame: FrameType | None = None) -> Line | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from seedbed import environment, generators
 from seedbed.auditing import conditions as conditions_
-from seedbed.auditing import cures, growth, origins, spread
+from seedbed.auditing import cures, digests, growth, origins, spread
 from seedbed.auditing.causes import OTHER_ENGINE, cause_of
 from seedbed.auditing.closely import line_parting
 from seedbed.auditing.conditions import Circumstances, Condition
@@ -221,14 +222,16 @@ class _Auditing:
     def _outcome(self, condition: Condition, primary: str | None, before: Sequence[Outcome]) -> Outcome:
         one, other = self._lab[condition.against], self._lab[condition.setting]
         speed = other.seconds_per_step
-        timed = speed if speed == speed else None
-        if other.error is not None:
+        timed = speed if math.isfinite(speed) else None
+        compares_steps = condition.setting.engine == REFERENCE and not condition.setting.wide
+        if one.error is not None:
+            return Outcome(condition, None, f"what it is compared with failed: {first_line(one.error)}")
+        if other.error is not None and not (compares_steps and _parts_before_its_end(one, other)):
             return Outcome(condition, None, first_line(other.error), steps=other.steps)
-        results = (one.result, other.result)
-        known = _known_already(condition, other, before)
+        known = _known_already(condition, one, other, before)
         origin, cause, tried = None, None, tuple[Cure, ...]()
         if condition.setting.engine != REFERENCE:
-            origin, cause = _origin_of_engine(one, other), OTHER_ENGINE
+            origin, cause = self._origin_of_engine(one, other), OTHER_ENGINE
         elif condition.setting.wide:
             origin = Origin(None)
         elif known is not None:
@@ -246,18 +249,34 @@ class _Auditing:
                 self._watcher.begun(f"{condition.words}: what would cure it")
                 tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit))
         next_seed = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
+        both = one.result is not None and other.result is not None and other.error is None
         return Outcome(
             condition,
             repeats=None if condition.kind == "yardstick" else False,
+            why_not=None if other.error is None else first_line(other.error),
             origin=origin,
             cause=cause,
             cures=tried,
             as_for=None if known is None else known.condition.name,
-            growth=growth.growth(one, other, next_seed if next_seed is not None and next_seed.error is None else None),
-            effect=None if None in results else growth.effect(results[0], results[1], primary),  # type: ignore[arg-type]
+            growth=growth.growth(one, other, None if next_seed is None or next_seed.error is not None else next_seed),
+            effect=growth.effect(one.result, other.result, primary) if both else None,  # type: ignore[arg-type]
             steps=other.steps,
             seconds_per_step=timed,
         )
+
+    def _origin_of_engine(self, one: Observation, other: Observation) -> Origin | None:
+        """An engine has no tape: its final weights and predictions tell whether it is the same; where some steps were
+        asked for only, its weights after the first one."""
+        if self._limit is None:
+            assert one.result is not None
+            assert other.result is not None
+            found = [
+                (each.weights_hash, digests.of_value(sorted(each.predictions.items())))
+                for each in (one.result, other.result)
+            ]
+        else:
+            found = [each.weights(1).tobytes() for each in (one, other)]  # type: ignore[misc]
+        return None if found[0] == found[1] else Origin(None)
 
     def _spread(self, primary: str) -> tuple[Spread | None, str | None]:
         split = self._assignment.split
@@ -286,21 +305,33 @@ class _Auditing:
         pair = [self._base, self._base.but(seed_offset=min(differing))]
         ours, theirs = self._lab.closely(pair, Window(0, place), 1)
         line = line_parting(ours.folder, theirs.folder, variables_but=("seed", *ROLES))
-        return Structure({self._assignment.init + offset: text for offset, text in differing.items()}, line)
+        seeds = {(self._assignment.init + offset) % (LARGEST_SEED + 1): text for offset, text in differing.items()}
+        return Structure(seeds, line)
 
     def _structures_of_seeds(self, plain: Observation) -> dict[int, str]:
         """By how much another seed is larger, to how a model's structure is another under it."""
         if isinstance(self._subject, Trial):
             other = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
-            same = other is None or other.error is not None or _structures(plain.tape) == _structures(other.tape)
+            pairs = (
+                []
+                if other is None or other.error
+                else zip(_structures(plain.tape), _structures(other.tape), strict=False)
+            )
+            same = all(ours == theirs for ours, theirs in pairs)
             return {} if same else {GROWTH_OF_SEEDS: "other parameters, or other shapes of them"}
         shapes: dict[int, dict[str, str]] = {}
         for offset in range(STRUCTURES):
             with generators.seeded((self._assignment.init + offset) % (LARGEST_SEED + 1)):
-                named = make_model(self._subject).named_parameters()
-                shapes[offset] = {name: str(list(value.shape)) for name, value in named}
-        own = shapes.pop(0)
-        return {offset: _other_shape(own, theirs) for offset, theirs in shapes.items() if theirs != own}
+                try:
+                    shapes[offset] = digests.structure(make_model(self._subject))
+                except Exception:  # what the user's code raises under another seed is no finding of this one
+                    continue
+        own = shapes.pop(0, None)
+        return (
+            {}
+            if own is None
+            else {offset: _other_shape(own, theirs) for offset, theirs in shapes.items() if theirs != own}
+        )
 
 
 def _other_shape(one: Mapping[str, str], other: Mapping[str, str]) -> str:
@@ -308,30 +339,39 @@ def _other_shape(one: Mapping[str, str], other: Mapping[str, str]) -> str:
     return f"{name} {other.get(name, 'is not there')}, here {one.get(name, 'not there')}"
 
 
-def _known_already(condition: Condition, other: Observation, before: Sequence[Outcome]) -> Outcome | None:
+def _parts_before_its_end(one: Observation, other: Observation) -> bool:
+    """Of a run that failed: whether it parted from the other one before that."""
+    found = parting(one.tape, other.tape)
+    return found is not None and found.other is not None
+
+
+def _known_already(
+    condition: Condition, one: Observation, other: Observation, before: Sequence[Outcome]
+) -> Outcome | None:
     """An outcome that explains this one too: of a run that does not repeat unchanged, which parts there under every
     condition; or of the same kind of condition, at the same place."""
+    own = parting(one.tape, other.tape)
     for each in before:
         found = None if each.origin is None else each.origin.parting
-        if each.repeats is not False or found is None:
+        if each.repeats is not False or found is None or own is None:
             continue
         unchanged = each.condition.name == "again" and each.condition.against == condition.against
-        if (unchanged or each.condition.family == condition.family == "hash") and (
-            len(other.tape) <= found.place or other.tape[found.place] != found.one
-        ):
+        alike = each.condition.family == condition.family == "hash"
+        if (unchanged and own.place >= found.place) or (alike and own.place == found.place):
             return each
     return None
 
 
-def _origin_of_engine(one: Observation, other: Observation) -> Origin | None:
-    """An engine has no tape: its weights after the first step and at the end tell whether it is the same."""
-    shared = [step for step in one.snapshots if step in other.snapshots]
-    same = all((one.weights(step) == other.weights(step)).all() for step in shared)
-    return None if same and shared else Origin(None)
-
-
 def _structures(tape: Tape) -> list[int]:
-    return [tape[k].digest for k in range(min(len(tape), 200)) if tape[k].kind is Kind.STRUCTURE]
+    """Of the models that were made before the first step ended."""
+    found = []
+    for place in range(len(tape)):
+        record = tape[place]
+        if record.kind is Kind.STEP:
+            break
+        if record.kind is Kind.STRUCTURE:
+            found.append(record.digest)
+    return found
 
 
 def _files(subject: Experiment | Trial) -> list[Path]:

@@ -98,9 +98,9 @@ UNSEEDED_DRAW = Cause(
 )
 VALUE_DIFFERS = Cause(
     "value-differs",
-    "A plain value of the program differs between the runs, and reaches the training.",
-    "Follow it from the line that is named; it comes from outside the seed: the clock, the environment, the order of a "
-    "set or of a directory.",
+    "A plain value of the program differs between the runs; where it reaches the training, it is the cause.",
+    "Follow it from the line that is named: it comes from outside the seed, such as the clock, the environment, the "
+    "number of threads, the order of a directory.",
 )
 UNKNOWN = Cause("unknown", "What the difference comes from could not be told.", "Look at the step that is named.")
 
@@ -134,24 +134,24 @@ def cause_of(condition: Condition, origin: Origin, *, unstable: bool = False) ->
         return HASH_ORDER if condition.family == "hash" else UNSEEDED
     if operation is not None and operation.what == "uninitialised":
         return UNINITIALISED
-    if condition.family == "hash":
+    if condition.family == "hash" and (operation is None or not operation.is_certain):
         return HASH_ORDER
-    if condition.family == "workers":
-        return WORKER_DRAWS
     if condition.family == "evaluation":
         return EVALUATION_DRAWS
-    if condition.family == "memory":
-        return UNINITIALISED
+    if condition.family == "workers" and (operation is None or not operation.is_certain):
+        return WORKER_DRAWS
     if operation is not None and operation.what == "output":
         return _of_output(
             condition.kind == "same" or unstable,
             condition,
             operation.name.split(".")[1] if "." in operation.name else operation.name,
         )
+    if condition.family == "memory":
+        return UNINITIALISED
     if condition.kind == "same":
         return _of_repetition(origin)
-    if origin.line is not None and origin.line.what == "generator":
-        return DRAWS_DIFFER
+    if origin.line is not None:
+        return DRAWS_DIFFER if origin.line.what == "generator" else VALUE_DIFFERS
     return SPLIT_SUMS if condition.family == "threads" else OTHER_KERNEL
 
 

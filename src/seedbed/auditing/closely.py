@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +70,11 @@ class OperationParting:
     other: str | None = None
     size: Size | None = None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the difference arises here, and does not come from elsewhere."""
+        return self.what in ("output", "uninitialised")
+
 
 @dataclass(frozen=True)
 class LineParting:
@@ -119,9 +124,15 @@ def operations(folder: Path) -> list[dict[str, Any]]:
     return _json_lines(folder / "operations")
 
 
-def operation_parting(one: Path, other: Path) -> OperationParting | None:
-    """The first operation at which two windows part; None where they do not."""
+def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> OperationParting | None:
+    """The first operation at which two windows part; None where they do not.
+
+    Args:
+        same: windows of runs that are the same as ``one`` in all that counts: what differs between these, such as
+            scratch space that an operation hands back, is none of it.
+    """
     ours, theirs = operations(one), operations(other)
+    ignored = {each for folder in same for each in _unreliable(ours, operations(folder))}
     read = _read_otherwise(ours, theirs)
     unread: OperationParting | None = None
     for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
@@ -130,8 +141,8 @@ def operation_parting(one: Path, other: Path) -> OperationParting | None:
         if a["numbers"] != b["numbers"]:
             return _parting(place, "argument", a)
         for position, (x, y) in enumerate(zip(a["reads"], b["reads"], strict=True)):
-            if x != y:
-                if a["sources"][position] >= 0 and unread is not None:
+            if x != y and (place, "reads", position) not in ignored:
+                if unread is not None and a["sources"][position] == unread.place:
                     return unread
                 allocated = a["unsure"][position]
                 if allocated is not None:
@@ -140,7 +151,7 @@ def operation_parting(one: Path, other: Path) -> OperationParting | None:
         if a["random"] != b["random"]:
             return _parting(place, "generator", a)
         for number, (x, y) in enumerate(zip(a["writes"], b["writes"], strict=True)):
-            if x != y:
+            if x != y and (place, "writes", number) not in ignored:
                 found = _parting(place, "output", a, size=_size(one, other, a["values"][number], b["values"][number]))
                 if place in read or a["in_place"]:
                     return found
@@ -149,6 +160,17 @@ def operation_parting(one: Path, other: Path) -> OperationParting | None:
         return unread
     longer = ours if len(ours) > len(theirs) else theirs
     return _parting(min(len(ours), len(theirs)), "sequence", longer[min(len(ours), len(theirs))])
+
+
+def _unreliable(ours: list[dict[str, Any]], again: list[dict[str, Any]]) -> Iterator[tuple[int, str, int]]:
+    """What differs between two equal runs: operation, ``reads`` or ``writes``, and which of these."""
+    for place, (a, b) in enumerate(zip(ours, again, strict=False)):
+        if a["name"] != b["name"]:
+            return
+        for what in ("reads", "writes"):
+            for number, (x, y) in enumerate(zip(a[what], b[what], strict=False)):
+                if x != y:
+                    yield place, what, number
 
 
 def _read_otherwise(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> set[int]:
@@ -229,7 +251,12 @@ def _values(folder: Path, kept: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def line_parting(
-    one: Path, other: Path, same: Sequence[Path] = (), variables_but: Collection[str] | None = None
+    one: Path,
+    other: Path,
+    same: Sequence[Path] = (),
+    *,
+    variables_but: Collection[str] | None = None,
+    variables_last: bool = False,
 ) -> LineParting | None:
     """The first line after which two windows part; None where they do not.
 
@@ -238,24 +265,28 @@ def line_parting(
             time or the number of a process, is none of it.
         variables_but: look at plain variables only, but for those of these names, and not at generators: of two runs
             that are meant to draw other numbers.
+        variables_last: name a variable only where nothing else differs, since nothing tells which of them count.
     """
     ours, theirs = _entries(one), _entries(other)
     ignored = {each for folder in same for each in _variables_apart(ours, _entries(folder))}
     unseeded: LineParting | None = None
+    variable: LineParting | None = None
     before: tuple[_Entry, _Entry] | None = None
     for a, b in zip(ours, theirs, strict=False):
         if a.place != b.place:
-            return LineParting((before or (a, b))[0].line, a.operations, "flow", "")
+            return LineParting((before or (a, b))[0].line, a.operations, "flow", "") if unseeded is None else unseeded
         if variables_but is None and before is not None:
             parted = _generators_part(before, (a, b))
             if parted is not None and parted.what == "generator":
                 return parted
             unseeded = unseeded or parted
         names = [n for n in _apart(a, b) if n not in (variables_but or ()) and (a.place[:3], n) not in ignored]
-        if names:
-            return LineParting((before or (a, b))[0].line, a.operations, "variable", names[0])
+        if names and variable is None:
+            variable = LineParting((before or (a, b))[0].line, a.operations, "variable", names[0])
+            if not variables_last:
+                return variable
         before = a, b
-    return unseeded
+    return unseeded or variable
 
 
 def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from seedbed import cores
+from seedbed import cores, devices
 from seedbed.auditing.setting import Setting
 from seedbed.errors import InputError
 
@@ -28,7 +28,7 @@ class Condition:
     """One change, and what the changed run is compared with.
 
     Attributes:
-        name: as ``--conditions`` takes it, such as ``threads=2``.
+        name: as ``--conditions`` takes it, such as ``threads=2``; of its repetition ``threads=2 again``.
         words: for people.
         setting: that it is computed under.
         against: the setting of the run that it should equal.
@@ -39,6 +39,11 @@ class Condition:
     kind: Kind
     setting: Setting
     against: Setting
+
+    @property
+    def is_repetition(self) -> bool:
+        """Whether nothing is changed but the process."""
+        return self.setting.but(repetition=0) == self.against.but(repetition=0)
 
     @property
     def family(self) -> str:
@@ -98,7 +103,14 @@ def check(names: Sequence[str]) -> None:
         elif family == "isa":
             if value not in CAPABILITIES:
                 raise InputError(f"isa= takes one of {', '.join(CAPABILITIES)}; got {name!r}")
-        elif family not in ("engine", "device"):
+        elif family == "engine":
+            from seedbed.engines import ENGINES
+
+            if value not in ENGINES:
+                raise InputError(f"engine= takes one of {', '.join(ENGINES)}; got {name!r}")
+        elif family == "device":
+            devices.parse(value)
+        else:
             raise InputError(f"condition {family} takes no value, got {name!r}")
 
 
@@ -139,7 +151,10 @@ def chosen(names: Sequence[str], base: Setting, found: Circumstances) -> list[Co
             raise InputError(f"condition {family} cannot be set for a program from outside; make it a trial")
         if found.is_trial and family in ("engine", "device", "float64"):
             raise InputError(f"condition {family} is for experiments: a trial decides it by itself")
-        matching = made(name, base) if equals else [each for each in offered if each.family == family]
+        if equals and not (family == "workers" and not found.loads_items):
+            matching = made(name, base)
+        else:
+            matching = [each for each in offered if each.family == family]
         if not matching:
             raise InputError(f"condition {name} is none here: {_WHY_NONE.get(family, 'there is nothing to change')}")
         conditions |= {each.name: each for each in matching}
@@ -157,7 +172,17 @@ _WHY_NONE = {
 
 
 def made(name: str, base: Setting) -> list[Condition]:
-    """The condition of a name; two of a number of threads: against the base, and against itself."""
+    """The condition of a name; two of a number of threads: against the base, and against itself.
+
+    Of what the base has already it is a repetition.
+    """
+    found = _made(name, base)
+    if found[0].setting == base:
+        return [replace(found[0], kind="same", setting=base.but(repetition=1))]
+    return found
+
+
+def _made(name: str, base: Setting) -> list[Condition]:
     family, _, value = name.partition("=")
     if family == "again":
         return [Condition(name, "the same again", "same", base.but(repetition=1), base)]

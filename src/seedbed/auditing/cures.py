@@ -9,7 +9,7 @@ from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Cure, Origin
 from seedbed.auditing.lab import Lab, Observation
 from seedbed.auditing.setting import Setting
-from seedbed.auditing.tape import agree
+from seedbed.auditing.tape import Kind, agree, parting
 from seedbed.errors import first_line
 
 STEPS_BEYOND = 20  # that are compared after the step in which the runs parted
@@ -37,6 +37,7 @@ def tried(lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...]
     step = origin.parting.record.step if origin.parting is not None else 1
     steps = max(LEAST_STEPS, step + STEPS_BEYOND)
     steps = steps if limit is None else min(steps, limit)
+    at_the_end = origin.parting is not None and origin.parting.record.kind is Kind.RESULT
     without = condition.setting
     found = []
     for name in names:
@@ -47,15 +48,15 @@ def tried(lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...]
         elif {one, other} == {condition.against, condition.setting}:
             continue  # it is set so already
         plain = lab[without]
-        ours, theirs = lab.observe([one, other], steps)
-        found.append(_cure(words, plain, ours, theirs))
+        ours, theirs = lab.observe([one, other], None if at_the_end else steps)
+        found.append(_cure(words, plain, ours, theirs, whole=at_the_end))
     return found
 
 
-def _cure(words: str, plain: Observation, one: Observation, other: Observation) -> Cure:
+def _cure(words: str, plain: Observation, one: Observation, other: Observation, *, whole: bool) -> Cure:
     for each in (one, other):
         if each.error is not None:
             return Cure(words, None, 0, why_not=first_line(each.error))
-    works = agree(one.tape, other.tape)
+    works = parting(one.tape, other.tape) is None if whole else agree(one.tape, other.tape)
     cost = other.seconds_per_step / plain.seconds_per_step if plain.seconds_per_step else math.nan
     return Cure(words, works, min(one.steps, other.steps), cost if math.isfinite(cost) else None)

@@ -1,22 +1,24 @@
 """Digests of what a run holds: bytes of tensors, states of generators. Quick, and the same on any number of threads.
 
 Tensors are compared by their bytes, not by what is printed of them: 0.0 and -0.0 are two values, and so is what differs
-beyond the printed digits.
+beyond the printed digits. Whatever a digest cannot look into, such as a tensor without data, it knows by its type and
+shape: to observe a run never ends it.
 """
 
 from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import xxhash
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from seedbed import fingerprint
+DEEPEST = 8  # levels of values within values that are looked at
 
 
 def of_tensors(tensors: Iterable[Tensor]) -> int:
@@ -28,10 +30,20 @@ def of_tensors(tensors: Iterable[Tensor]) -> int:
 
 
 def content(tensor: Tensor) -> Any:
-    """The bytes of a tensor, row by row, as something that can be hashed or written."""
+    """The bytes of a tensor, row by row, as something that can be hashed or written; of one that holds none, what is
+    known of it."""
+    try:
+        return _bytes(tensor)
+    except Exception:  # without data, or of a class of the user's own
+        return f"{type(tensor).__name__} {_shape(tensor)}".encode()
+
+
+def _bytes(tensor: Tensor) -> Any:
     plain = tensor.detach()
-    if plain.layout is not torch.strided:
-        plain = plain.to_dense() if plain.layout is not torch.jagged else plain.values()
+    if plain.layout is torch.jagged:
+        plain = plain.values()
+    elif plain.layout is not torch.strided:
+        plain = plain.to_dense()
     if plain.is_quantized:
         plain = plain.int_repr()
     if not plain.is_cpu:
@@ -44,15 +56,45 @@ def content(tensor: Tensor) -> Any:
         return b""
     try:
         return plain.numpy()
-    except TypeError:
+    except TypeError:  # numpy has no such type
         return plain.view(-1).view(torch.uint8).numpy()
 
 
+def _shape(tensor: Tensor) -> str:
+    return "of no shape yet" if is_lazy(tensor) else f"{tensor.dtype} {list(tensor.shape)}"
+
+
 def of_value(value: Any) -> int:
-    """A digest of tensors, arrays, numbers and text, nested in tuples, lists and mappings."""
+    """A digest of tensors, arrays, numbers and text, nested in tuples, lists, mappings and objects of any class; what
+    is none of these is known by its class."""
     digest = xxhash.xxh3_64()
-    fingerprint.update(digest, value)
+    _feed(digest, value, 0)
     return int(digest.intdigest())
+
+
+def _feed(digest: Any, value: Any, depth: int) -> None:
+    if isinstance(value, Tensor):
+        digest.update(f"tensor {_shape(value)}".encode())
+        digest.update(content(value))
+    elif isinstance(value, np.ndarray) and value.dtype != object:
+        digest.update(f"array {value.dtype} {list(value.shape)}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+        digest.update(f"{type(value).__name__} {value!r}".encode(errors="surrogatepass"))
+    elif depth == DEEPEST:
+        digest.update(type(value).__qualname__.encode())
+    elif isinstance(value, tuple | list):
+        digest.update(f"{len(value)} items".encode())
+        for each in value:
+            _feed(digest, each, depth + 1)
+    elif isinstance(value, Mapping):
+        digest.update(f"{len(value)} pairs".encode())
+        for pair in value.items():
+            _feed(digest, pair, depth + 1)
+    else:
+        digest.update(type(value).__qualname__.encode())
+        if hasattr(value, "__dict__") and not callable(value):
+            _feed(digest, dict(vars(value)), depth + 1)
 
 
 def of_text(text: str) -> int:
@@ -68,8 +110,12 @@ def state_of(model: nn.Module) -> Iterator[Tensor]:
 
 def of_structure(model: nn.Module) -> int:
     """A digest of the names, types and shapes of a model's parameters and buffers."""
-    named = [*model.named_parameters(), *model.named_buffers()]
-    return of_text(";".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in named))
+    return of_text("; ".join(f"{name} {shape}" for name, shape in structure(model).items()))
+
+
+def structure(model: nn.Module) -> dict[str, str]:
+    """Parameter or buffer to its type and shape, as text."""
+    return {name: _shape(value) for name, value in [*model.named_parameters(), *model.named_buffers()]}
 
 
 def of_generators() -> int:
@@ -95,8 +141,10 @@ def of_numpy() -> int:
     return int(xxhash.xxh3_64_intdigest(np.asarray(words).tobytes() + tail))
 
 
-def of_torch() -> int:
-    """Where torch's global generators stand: the processor's, and those of GPUs that are in use."""
+def of_torch(generator: torch.Generator | None = None) -> int:
+    """Where torch's global generators stand, the processor's and those of GPUs that are in use; or the one given."""
+    if generator is not None:
+        return int(xxhash.xxh3_64_intdigest(generator.get_state().numpy().data))
     digest = xxhash.xxh3_64(torch.default_generator.get_state().numpy().data)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         for state in torch.cuda.get_rng_state_all():

@@ -30,6 +30,11 @@ def growth(one: Observation, other: Observation, next_seed: Observation | None) 
     return tuple(found)
 
 
+def _change(one: float, other: float) -> float:
+    """By how much a score is another one: 0 where both are NaN, or the same infinity."""
+    return 0.0 if one == other or (math.isnan(one) and math.isnan(other)) else other - one
+
+
 def relative(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """The length of the difference over the length of the first: 0 where both are the same, NaN where they diverged."""
     length, apart = float(np.linalg.norm(one)), float(np.linalg.norm(one - other))
@@ -46,5 +51,5 @@ def effect(one: RunResult, other: RunResult, primary: str | None) -> Effect:
         if theirs is not None and theirs.shape == ours.shape:
             examples += len(ours)
             flipped += predicted_otherwise(ours, theirs)
-    scores = {name: other.scores[name] - value for name, value in one.scores.items() if name in other.scores}
+    scores = {name: _change(value, other.scores[name]) for name, value in one.scores.items() if name in other.scores}
     return Effect(flipped, examples, scores.get(primary) if primary is not None else None, scores)

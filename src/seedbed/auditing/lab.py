@@ -139,54 +139,55 @@ class Lab:
         return [self._known[each] for each in wanted]
 
     def _side_by_side(self, wanted: list[_Wanted]) -> Iterable[tuple[_Wanted, Observation]]:
-        """Observe in threads that wait for processes; runs of as many threads each at a time."""
-        stopped = threading.Event()
+        """Observe in threads that wait for processes; runs of as many threads each at a time, on a GPU one."""
+        running = _Running()
         ended: queue.SimpleQueue[tuple[_Wanted, Observation | BaseException]] = queue.SimpleQueue()
 
         def work(waiting: queue.SimpleQueue[_Wanted]) -> None:
             with contextlib.suppress(queue.Empty):
-                while not stopped.is_set():
+                while not running.is_over:
                     each = waiting.get_nowait()
                     try:
-                        ended.put((each, self._observed(each, stopped)))
+                        ended.put((each, self._observed(each, running)))
                     except BaseException as error:
                         ended.put((each, error))
 
         try:
-            for threads, group in itertools.groupby(sorted(wanted, key=_threads), key=_threads):
+            for (threads, device), group in itertools.groupby(sorted(wanted, key=_place), key=_place):
                 waiting: queue.SimpleQueue[_Wanted] = queue.SimpleQueue()
                 count = 0
                 for each in group:
                     waiting.put(each)
                     count += 1
-                for _ in range(min(count, max(1, cores.available() // threads))):
-                    # Not waited for when this process ends, as by Ctrl-C: the processes end with their parent.
-                    threading.Thread(target=work, args=(waiting,), daemon=True).start()
+                at_once = max(1, cores.available() // threads) if device == "cpu" else 1
+                for _ in range(min(count, at_once)):
+                    running.begin(work, waiting)
                 for _ in range(count):
                     each, found = ended.get()
                     if isinstance(found, BaseException):
                         raise found
                     yield each, found
         finally:
-            stopped.set()
+            running.end()
 
-    def _observed(self, wanted: _Wanted, stopped: threading.Event) -> Observation:
+    def _observed(self, wanted: _Wanted, running: _Running) -> Observation:
         setting, folder = wanted.setting, self._folder / str(next(self._numbers))
         task = ObservationTask(self._source, setting, str(folder), wanted.limit, wanted.window, self._settings)
         assignment = _later(self._assignment, setting.seed_offset)
         result: RunResult | None = None
         error: str | None = None
-        with closing(ProcessExecutor(1, setting.environment).run(task, iter([[assignment]]))) as found:  # type: ignore[type-var]
+        executor = running.executor(setting)
+        with closing(executor.run(task, iter([[assignment]]))) as found:  # type: ignore[type-var]
             try:
                 for each in found:
-                    if stopped.is_set():
-                        break
                     if isinstance(each, Output):
                         self._said(each.text)
                     elif not isinstance(each, Progress):
                         (result,) = each
             except SeedbedError as broken:
                 error = str(broken)
+        if result is None and error is None:
+            error = "it was stopped"
         if result is not None and result.status is Status.FAILED:
             error = result.error
         notes = folder / "notes"
@@ -194,8 +195,46 @@ class Lab:
         return Observation(setting, folder, result, error, seen)
 
 
-def _threads(wanted: _Wanted) -> int:
-    return wanted.setting.threads
+class _Running:
+    """The threads and processes of some runs; ended together, whatever happens."""
+
+    def __init__(self) -> None:
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._executors: list[ProcessExecutor] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further run is to be begun."""
+        return self._over.is_set()
+
+    def begin(self, work: Callable[[Any], None], waiting: Any) -> None:
+        """Begin a thread. Should this process end without ``end``, its processes end with their parent."""
+        thread = threading.Thread(target=work, args=(waiting,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def executor(self, setting: Setting) -> ProcessExecutor:
+        """An executor of one process."""
+        made = ProcessExecutor(1, setting.environment)
+        with self._lock:
+            self._executors.append(made)
+            if self.is_over:
+                made.stop()
+        return made
+
+    def end(self) -> None:
+        """End every process, and wait for the threads."""
+        with self._lock:
+            self._over.set()
+            for each in self._executors:
+                each.stop()
+        for thread in self._threads:
+            thread.join()
+
+
+def _place(wanted: _Wanted) -> tuple[int, str]:
+    return wanted.setting.threads, wanted.setting.device
 
 
 def _later(assignment: Assignment, offset: int) -> Assignment:

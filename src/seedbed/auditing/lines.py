@@ -7,9 +7,12 @@ are the same.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping, Set
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +25,18 @@ from seedbed.auditing.operations import OperationLog
 from seedbed.userlines import is_users, users_line
 
 MOST_LINES = 100_000  # that are recorded
+_MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+_PLAIN: tuple[type, ...] = (
+    tuple,
+    list,
+    set,
+    frozenset,
+    deque,
+    *_MAPPINGS,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
 MOST_ITEMS = 2_000  # of a list, set or mapping that are looked at
 
 
@@ -40,7 +55,7 @@ class LineTrace:
     def __init__(self, folder: Path, operations: OperationLog, evaluating: Callable[[], bool]) -> None:
         self._log = (folder / "lines").open("w", encoding="utf-8")
         self._operations, self._evaluating = operations, evaluating
-        self._count = 0
+        self._count, self._process = 0, os.getpid()
         self._seen: dict[int, tuple[FrameType, dict[str, int]]] = {}
         self._before: Any = None
         self._held: list[FrameType] = []
@@ -75,6 +90,8 @@ class LineTrace:
     def _in_frame(self, frame: FrameType, event: str, argument: Any) -> Any:
         if self._log.closed or self._count >= MOST_LINES or event not in ("line", "return"):
             return self._in_frame
+        if os.getpid() != self._process:  # a loader's worker, which was forked off
+            return None
         self._count += 1
         _, before = self._seen.get(id(frame), (frame, {}))
         now = _variables(frame)
@@ -102,8 +119,9 @@ def _variables(frame: FrameType) -> dict[str, int]:
         if name.startswith("__"):
             continue
         digest = xxhash.xxh3_64()
-        if _feed(digest, value, 0):
-            found[name] = int(digest.intdigest())
+        with contextlib.suppress(Exception):  # another thread changes it meanwhile
+            if _feed(digest, value, 0):
+                found[name] = int(digest.intdigest())
     return found
 
 
@@ -121,12 +139,12 @@ def _feed(digest: Any, value: Any, depth: int) -> bool:
         return True
     if depth == 3:
         return False
-    if not isinstance(value, tuple | list | Set | Mapping | type({}.values())) or len(value) > MOST_ITEMS:
+    if type(value) not in _PLAIN or len(value) > MOST_ITEMS:  # to look into others would run their own code
         return False
     digest.update(f"{type(value).__name__} of {len(value)}".encode())
-    if isinstance(value, set | frozenset):  # its order is no part of its value: what takes its items in order has it
+    if type(value) in (set, frozenset):  # its order is no part of its value: what takes its items in order has it
         return _all_fed(digest, [sorted(map(_plain, value))], depth)
-    return _all_fed(digest, value.items() if isinstance(value, Mapping) else value, depth)
+    return _all_fed(digest, value.items() if type(value) in _MAPPINGS else value, depth)
 
 
 def _plain(item: Any) -> str:

@@ -18,7 +18,7 @@ class ModuleStack:
         self._known: list[nn.Module] = []  # kept, so that no other module gets the id of one
         self._stack: list[str] = []
         self._handles: list[Any] = []
-        self.optimizer: str | None = None  # that takes its step
+        self._optimizers: list[str] = []
 
     def __enter__(self) -> ModuleStack:
         self._handles = [
@@ -40,6 +40,11 @@ class ModuleStack:
         """The innermost module that runs, ``0.fc (Linear)``; empty outside of any."""
         return self._stack[-1] if self._stack else ""
 
+    @property
+    def optimizer(self) -> str | None:
+        """The class of the optimizer that takes its step; None where none does."""
+        return self._optimizers[-1] if self._optimizers else None
+
     def know(self, model: nn.Module) -> None:
         """Call this model's modules by their paths in it."""
         for path, module in model.named_modules():
@@ -57,7 +62,8 @@ class ModuleStack:
             self._stack.pop()
 
     def _begin_step(self, optimizer: Any, *_: Any) -> None:
-        self.optimizer = type(optimizer).__name__
+        self._optimizers.append(type(optimizer).__name__)
 
     def _end_step(self, *_: Any) -> None:
-        self.optimizer = None
+        if self._optimizers:
+            self._optimizers.pop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -23,12 +24,12 @@ from seedbed.auditing.modules import ModuleStack
 from seedbed.auditing.operations import OperationLog
 from seedbed.auditing.tape import Kind, TapeWriter
 
-_OF_NEXT_STEP = (Kind.BATCH, Kind.STEP)
+SEEDINGS_KEPT = 100  # of one call: digests of what it left behind
 SNAPSHOT_NUMBERS = 1 << 20  # of weights that are kept of a step, evenly spread over all of them
 
 
 class Enough(BaseException):
-    """So many steps were asked for, and no more. Not an Exception, so that no handler of the user's takes it."""
+    """So many steps were asked for, and no more. Not an Exception, so that a handler of these does not take it."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class Observer:
         self._operations: OperationLog | None = None
         self._lines: LineTrace | None = None
         self._next_snapshot = 1
+        self._parameters: list[Tensor] = []  # of the last step
         self._first = self._last = 0.0  # when the first step and the last one ended
         self._unseen = 0.0  # seconds between these that were spent on observing
-        self._within_libraries: dict[str, int] = {}
+        self._seedings: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
         self.step = 0
         self.evaluating = False  # a model, between training steps; told by what drives the training
 
@@ -80,28 +83,33 @@ class Observer:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """How many steps were seen, what they took, and by which calls libraries made generators of their own."""
+        """How many steps were seen, what they took, and the calls that seeded or made generators."""
         took = (self._last - self._first - self._unseen) / (self.step - 1) if self.step > 1 else math.nan
-        return {"steps": self.step, "seconds_per_step": took, "within_libraries": self._within_libraries}
+        return {"steps": self.step, "seconds_per_step": took, "seedings": self._seedings}
 
-    def add(self, kind: Kind, label: str, digest: int) -> None:
-        """Append a record to the tape. Nothing in a process that was forked off, such as a loader's worker."""
+    def add(self, kind: Kind, label: str, digest: int, step: int = 0) -> None:
+        """Append a record of a step to the tape; nothing in a forked process, such as a loader's worker."""
         if os.getpid() != self._process:
             return
         window = self._window
         if window is not None and self._tape.length == window.end:
             self._shut()
             self._window = window = None
-        self._tape.add(kind, self.step + (kind in _OF_NEXT_STEP), label, digest)
+        self._tape.add(kind, step, label, digest)
         if window is not None and self._tape.length == window.start:
             self._open()
 
     def seeded(self, call: str, state: int, directly: bool) -> None:
-        """A generator was seeded or made by a call in the user's code, or by a library that it calls."""
-        if directly:
-            self.add(Kind.SEEDED, call, state)
-        else:
-            self._within_libraries[call] = state
+        """A generator was seeded or made by a call in the user's code, or by a library that it calls.
+
+        This stands beside the tape: a generator that is another one each time need not reach the training.
+        """
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            kept = self._seedings.setdefault(call, {"directly": directly, "states": []})["states"]
+            if len(kept) < SEEDINGS_KEPT:
+                kept.append(state)
 
     def made(self, model: nn.Module, name: str = "model") -> None:
         """A model was made, and training is about to begin."""
@@ -110,25 +118,26 @@ class Observer:
         with self._paused():
             self.add(Kind.STRUCTURE, name, digests.of_structure(model))
             self.add(Kind.WEIGHTS, name, digests.of_tensors(digests.state_of(model)))
-            self._generators("before training")
+            self._generators("before training", 0)
 
-    def batch(self, rows: Any) -> None:
+    def batch(self, rows: Any, label: str = "rows") -> None:
         """A step is about to be taken with these rows; or a part of one, where gradients are accumulated."""
         begun = time.perf_counter()
         if self._limit is not None and self.step >= self._limit:
+            self._shut()
             raise Enough
         with self._paused():
-            self.add(Kind.BATCH, "rows", digests.of_value(rows))
-            self._generators("before the step")
+            self.add(Kind.BATCH, label, digests.of_value(rows), self.step + 1)
+            self._generators("before the step", self.step + 1)
         self._unseen += time.perf_counter() - begun
 
     def stepped(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
         """A step was taken; what it left."""
         begun = time.perf_counter()
-        own = list(parameters)
+        own = self._parameters = list(parameters)
         with self._paused():
-            self.add(Kind.STEP, "parameters and buffers", digests.of_tensors([*own, *buffers]))
-            self._generators("after the step")
+            self.add(Kind.STEP, "parameters and buffers", digests.of_tensors([*own, *buffers]), self.step + 1)
+            self._generators("after the step", self.step + 1)
         self.step += 1
         if self.step == self._next_snapshot:
             with self._paused():
@@ -141,15 +150,16 @@ class Observer:
             self._unseen += self._last - begun
 
     def ended(self, result: Any) -> None:
-        """The run is over: its scores and predictions."""
-        self.add(Kind.RESULT, "scores and predictions", digests.of_value(result))
+        """The run is over: its scores and predictions; the parameters of its last step are kept."""
+        self.snapshot(self._parameters)
+        self.add(Kind.RESULT, "scores and predictions", digests.of_value(result), self.step)
 
     def snapshot(self, parameters: Iterable[Tensor]) -> None:
         """Keep the parameters after this step, or so many of their numbers."""
         save_snapshot(self._folder, self.step, parameters)
 
-    def _generators(self, label: str) -> None:
-        self.add(Kind.GENERATORS, label, digests.of_generators())
+    def _generators(self, label: str, step: int) -> None:
+        self.add(Kind.GENERATORS, label, digests.of_generators(), step)
 
     def _paused(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._operations is None else self._operations.paused()

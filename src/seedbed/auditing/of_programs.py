@@ -104,9 +104,9 @@ class _ProgramAudit:
         for each in (one, other):
             if each.status is Status.FAILED:
                 return Outcome(condition, None, first_line(each.error or "it failed"))
-        if one.scores == other.scores:
+        if _same(one, other):
             return Outcome(condition, True)
-        cause = OF_PROGRAMS[condition.family if condition.setting.but(repetition=0) != condition.against else "again"]
+        cause = OF_PROGRAMS["again" if condition.is_repetition else condition.family]
         known = next((each for each in before if each.repeats is False and _explains(each.condition, condition)), None)
         tried = []
         names = [each for each in cause.cures if each in ("threads", "hash")]
@@ -117,7 +117,7 @@ class _ProgramAudit:
             self._watcher.begun(f"{condition.words}: {words}")
             first, second = self._run(ours), self._run(theirs)
             cost = second.wall_seconds / other.wall_seconds if other.wall_seconds else None
-            tried.append(Cure(words, first.scores == second.scores, 0, cost))
+            tried.append(Cure(words, _same(first, second), 0, cost))
         return Outcome(
             condition, False, origin=Origin(None), cause=cause, cures=tuple(tried),
             as_for=None if known is None else known.condition.name,
@@ -147,6 +147,11 @@ class _ProgramAudit:
             return lint_files(list(files), whole_program=True)
         except InputError:
             return []
+
+
+def _same(one: RunResult, other: RunResult) -> bool:
+    """Whether two results are the same; of those that are no numbers, too."""
+    return repr(sorted(one.scores.items())) == repr(sorted(other.scores.items()))
 
 
 def _explains(one: Condition, other: Condition) -> bool:

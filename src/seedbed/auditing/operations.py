@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from seedbed.auditing import digests
 from seedbed.auditing.modules import ModuleStack
 from seedbed.userlines import Line, users_line
 
-VALUES_KEPT = 1 << 30  # bytes of what operations wrote, of one window, to tell the size of a difference from
+MOST_OPERATIONS = 200_000  # that are recorded of a window
+VALUES_KEPT = 1 << 28  # bytes of what they wrote that are kept of it, to tell the size of a difference from
+# Results that are scratch space, by their number, and arguments that are: some of it is never written to.
+_SCRATCH_RESULTS = {"mkldnn_rnn_layer": {3}, "_cudnn_rnn": {3}, "miopen_rnn": {3}}
+_SCRATCH_ARGUMENTS = {"workspace", "reserve"}
 
 # Operations that give memory as it was found.
 _ALLOCATING = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}
@@ -65,7 +70,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._values = (folder / "values").open("wb")
         self._modules = modules
         self.count = self._kept = 0
-        self._is_paused = False
+        self._is_paused, self._process = False, os.getpid()
         self._undefined: dict[int, _Memory] = {}  # what was allocated by an operation, and not written to as a whole
         self._sources: dict[int, _Memory] = {}  # what an operation was the last to write to
         self._starts: list[int] = []  # the sequence number of autograd before which the forward operations lie
@@ -86,14 +91,18 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Record no more."""
-        self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._is_paused = True
+        # Within a mode of the user's it stays where it is, and does nothing.
+        if _get_current_dispatch_mode() is self:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         self._log.close()
         self._values.close()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute an operation, and record it."""
         kwargs = kwargs or {}
-        if self._is_paused or func.namespace == "profiler":  # whose marks compute nothing
+        # What a profile marks computes nothing. A loader's worker was forked off, and writes to the same files.
+        if self._is_paused or func.namespace == "profiler" or os.getpid() != self._process:
             return func(*args, **kwargs)
         name = func.overloadpacket.__name__
         given = list(_arguments(func, name, args, kwargs))
@@ -107,7 +116,8 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 unsure.append(None if memory is None else memory.operation)
         random = None
         if torch.Tag.nondeterministic_seeded in func.tags:
-            random = digests.of_torch()
+            own = (each for each in (*args, *kwargs.values()) if isinstance(each, torch.Generator))
+            random = digests.of_torch(next(own, None))
         phase, module, line = self._place()
         result = func(*args, **kwargs)
         number, self.count = self.count, self.count + 1
@@ -123,7 +133,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 writes.append(digests.of_tensors([tensor]))
                 values.append(self._keep(tensor))
         if name in _ALLOCATING:
-            for tensor in _tensors(result):
+            for tensor in (each for each in _tensors(result) if _key(each) >= 0):
                 self._undefined[_key(tensor)] = _Memory(_reference(tensor), number)
         record = {
             "name": str(func),
@@ -143,6 +153,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
             "values": values,
         }
         self._log.write(json.dumps(record) + "\n")
+        self._is_paused = self.count >= MOST_OPERATIONS
         return result
 
     def _source(self, tensor: Tensor) -> int:
@@ -158,9 +169,9 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module, at = self._forward[place] if place < len(self._forward) else ("", None)
             own = line is not None and line.function in ("backward", "vjp")  # of an autograd.Function of the user's
             return "backward", module, line if own or at is None else at
-        if self._modules.optimizer is not None:
-            return "optimizer", self._modules.optimizer, line
         module = self._modules.current
+        if self._modules.optimizer is not None and not module:  # a closure runs the model within the step
+            return "optimizer", self._modules.optimizer, line
         self._starts.append(torch._C._autograd._get_sequence_nr())
         self._forward.append((module, line))
         return "forward", module, line
@@ -181,6 +192,8 @@ def _arguments(func: Any, name: str, args: Any, kwargs: Any) -> Iterator[_Argume
     given = [*zip(schema, args, strict=False), *((by_name[n], v) for n, v in kwargs.items() if n in by_name)]
     for argument, value in given:
         is_written = argument.alias_info is not None and argument.alias_info.is_write
+        if argument.name in _SCRATCH_ARGUMENTS:
+            continue
         is_viewed = argument.alias_info is not None and not is_written  # what comes back is the same memory
         is_read = not (argument.is_out or is_viewed or (is_written and name in _OVERWRITING))
         for tensor in _tensors(value):
@@ -195,8 +208,9 @@ def _written(func: Any, name: str, given: list[_Argument], result: Any) -> Itera
         return
     returns = func._schema.returns
     values = result if isinstance(result, tuple | list) and len(returns) > 1 else [result]
-    for described, value in zip(returns, values, strict=False):
-        if described.alias_info is None:
+    scratch = _SCRATCH_RESULTS.get(name, ())
+    for number, (described, value) in enumerate(zip(returns, values, strict=False)):
+        if described.alias_info is None and number not in scratch:
             yield from _tensors(value)
 
 
@@ -221,7 +235,7 @@ def _without_tensors(value: Any) -> Any:
 def _key(tensor: Tensor) -> int:
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # a sparse tensor has none of its own
+    except Exception:  # a sparse tensor has none of its own, a subclass may have none at all
         return -1
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from seedbed.auditing.closely import LineParting, OperationParting, drawing_line, line_parting, operation_parting
 from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Origin
 from seedbed.auditing.lab import Lab, Observation
 from seedbed.auditing.observing import Window
 from seedbed.auditing.setting import Setting
-from seedbed.auditing.tape import Kind, Parting, Tape, parting
+from seedbed.auditing.tape import Kind, Parting, parting
 
 TRIES = 3  # to catch a difference that is not there each time
 STEPS_WATCHED = 10  # in which it may come up again
 _PER_STEP = 4  # records
 NEAR = 50  # records from the start, of which all is looked at at once
 FARTHEST = 1000  # records from the start, of all of which operations and lines can be recorded
+_TRIED, _CONTROL = 100, 200  # numbers of repetitions that no condition uses
+
+_Found = tuple[OperationParting | None, LineParting | None]
 
 
 def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observation) -> Origin | None:
@@ -22,24 +27,63 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
     found = parting(one.tape, other.tape)
     if found is None:
         return None
-    libraries = _made_by_libraries(one, other)
-    record = found.record
-    if record.kind is Kind.SEEDED and not found.is_structural:
-        return Origin(found, seeding=record.label)
-    if condition.setting.but(repetition=0) == condition.against.but(repetition=0):
-        return _of_repetition(lab, condition, found, one.tape, libraries)
+    own, libraries = _seeded_otherwise(lab, condition, one, other)
+    if own and found.record.kind not in (Kind.STEP, Kind.RESULT):
+        return Origin(found, seeding=own[0])
     if condition.family in ("workers", "evaluation"):
         line = _drawing(lab, condition, found)
         if line is not None:
             return Origin(found, line=line)
+    search = _repeated(lab, condition, found) if condition.is_repetition else _once(lab, condition, found)
+    operation, line = search
+    if own and (operation is None or not operation.is_certain):
+        return Origin(found, seeding=own[0])
+    nothing = operation is None and line is None
+    return Origin(found, operation, line, within_libraries=libraries if nothing else (), caught=not nothing)
+
+
+def _once(lab: Lab, condition: Condition, found: Parting) -> _Found:
+    """Of two runs that part there each time; a third, which should be the same as the first, tells what differs in
+    equal runs: times, process numbers, scratch space of operations."""
+    pair = condition.against, condition.setting
+    control = condition.against.but(repetition=_CONTROL)
+    return _searched(lab, pair, control, list(_windows(found)), max(1, found.record.step))
+
+
+def _repeated(lab: Lab, condition: Condition, found: Parting) -> _Found:
+    """Of two runs that should be the same, and may part elsewhere the next time."""
+    windows, nearest = list(_windows(found)), _nearest(found)
+    if found.record.kind in (Kind.BATCH, Kind.STEP, Kind.GENERATORS):
+        before = max(0, nearest.start - _PER_STEP * (STEPS_WATCHED // 2))
+        watched = Window(before, nearest.end + _PER_STEP * STEPS_WATCHED)
+        windows = [watched if each == nearest else each for each in windows]
+    steps = max(1, found.record.step) + STEPS_WATCHED
+    for number in range(TRIES):
+        one, other = (condition.against.but(repetition=_TRIED + 2 * number + k) for k in range(2))
+        operation, line = _searched(lab, (one, other), None, windows, steps)
+        if operation is not None or line is not None:
+            return operation, line
+    return None, None
+
+
+def _searched(
+    lab: Lab, pair: tuple[Setting, Setting], control: Setting | None, windows: list[Window], steps: int
+) -> _Found:
+    """Look at one window after the other, until one tells where the runs part."""
     operation: OperationParting | None = None
-    line = None
-    for window in _windows(found):
-        operation, line = _first(*_look(lab, condition.against, condition.setting, window, record.step))
+    line: LineParting | None = None
+    for window in windows:
+        settings = pair if control is None else (*pair, control)
+        ours, theirs, *same = lab.closely(settings, window, steps)
+        folders = [each.folder for each in same]
+        operation, line = _first(
+            operation_parting(ours.folder, theirs.folder, folders),
+            line_parting(ours.folder, theirs.folder, folders, variables_last=control is None),
+        )
+        # Of what is read, and written by nothing in the window, the way leads further back.
         if line is not None or (operation is not None and operation.what != "input"):
-            break  # of what is read, and written by nothing in the window, the way leads further back
-    own = libraries if operation is None and line is None else ()
-    return Origin(found, operation, line, within_libraries=own, caught=operation is not None or line is not None)
+            break
+    return operation, line
 
 
 def _drawing(lab: Lab, condition: Condition, found: Parting) -> LineParting | None:
@@ -50,59 +94,24 @@ def _drawing(lab: Lab, condition: Condition, found: Parting) -> LineParting | No
     return drawing_line(seen.folder, evaluating=condition.family == "evaluation")
 
 
-def _of_repetition(lab: Lab, condition: Condition, found: Parting, tape: Tape, libraries: tuple[str, ...]) -> Origin:
-    """Of two runs that should be the same, and may part elsewhere the next time."""
-    step = max(1, found.record.step)
-    for number in range(TRIES):
-        one, other = (condition.against.but(repetition=10 + 2 * number + k) for k in range(2))
-        windows, last = _windows(found), _nearest(found)
-        if found.record.kind in (Kind.BATCH, Kind.STEP, Kind.GENERATORS):
-            windows = [Window(_first_step(tape, last.start), last.end + _PER_STEP * STEPS_WATCHED), *windows[1:]]
-        for window in windows:
-            operation, line = _look(lab, one, other, window, step + STEPS_WATCHED, repeated=True)
-            operation, line = _first(operation, line)
-            if operation is not None or line is not None:
-                return Origin(found, operation, line, within_libraries=libraries if operation is None else ())
-    return Origin(found, within_libraries=libraries, caught=False)
-
-
-def _first_step(tape: Tape, place: int) -> int:
-    """A place before the step that the place is of, and some before it."""
-    return max(0, min(place, place - _PER_STEP * (STEPS_WATCHED // 2)))
-
-
 def _nearest(found: Parting) -> Window:
     """The part of the tape in which what differs in its last record was made, or came in."""
     before = found.place - 1 if found.record.kind in (Kind.GENERATORS, Kind.WEIGHTS) else found.place
     return Window(max(0, before), found.place)
 
 
-def _windows(found: Parting) -> list[Window]:
+def _windows(found: Parting) -> Iterator[Window]:
     """The parts of the tape to be looked at, in this order, for what made the record at its end differ."""
-    nearest, place = _nearest(found), found.place
-    if nearest.start == 0 or nearest.start >= FARTHEST:
-        return [nearest]
-    # What reaches the training there may have been made long before.
-    return [Window(0, place), nearest] if nearest.start < NEAR else [nearest, Window(0, place)]
+    nearest = _nearest(found)
+    whole = Window(0, found.place)  # what reaches the training there may have been made long before
+    if 0 < nearest.start < NEAR:
+        yield whole
+    yield nearest
+    if NEAR <= nearest.start < FARTHEST:
+        yield whole
 
 
-def _look(
-    lab: Lab, one: Setting, other: Setting, window: Window, steps: int, *, repeated: bool = False
-) -> tuple[OperationParting | None, LineParting | None]:
-    limit = max(1, steps)
-    ours, theirs = lab.closely([one, other], window, limit)
-    operation = operation_parting(ours.folder, theirs.folder)
-    line = line_parting(ours.folder, theirs.folder)
-    if line is not None and line.what == "variable" and not repeated:
-        # Some plain values differ in runs that are the same: times, process numbers, names of temporary files.
-        (same,) = lab.closely([one.but(repetition=20)], window, limit)
-        line = line_parting(ours.folder, theirs.folder, [same.folder])
-    return operation, line
-
-
-def _first(
-    operation: OperationParting | None, line: LineParting | None
-) -> tuple[OperationParting | None, LineParting | None]:
+def _first(operation: OperationParting | None, line: LineParting | None) -> _Found:
     """Of two partings the earlier one, and not what only follows from it."""
     if operation is None or line is None:
         return operation, line
@@ -111,6 +120,26 @@ def _first(
     return (None, line) if line.operations <= operation.place and not certain else (operation, None)
 
 
-def _made_by_libraries(one: Observation, other: Observation) -> tuple[str, ...]:
-    ours, theirs = (each.notes.get("within_libraries", {}) for each in (one, other))
-    return tuple(call for call in ours if call in theirs and ours[call] != theirs[call])
+def _seeded_otherwise(
+    lab: Lab, condition: Condition, one: Observation, other: Observation
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Calls after which a generator stood elsewhere: of the user's code, and of libraries."""
+    apart = _apart(one, other)
+    again = None if condition.is_repetition else lab.known(condition.against.but(repetition=1))
+    if again is not None and parting(one.tape, again.tape) is None:
+        ignored = _apart(one, again)  # they reach nothing, or these runs would differ too
+        apart = [each for each in apart if each not in ignored]
+    seedings = one.notes["seedings"]
+    return (
+        tuple(call for call in apart if seedings[call]["directly"]),
+        tuple(call for call in apart if not seedings[call]["directly"]),
+    )
+
+
+def _apart(one: Observation, other: Observation) -> list[str]:
+    ours, theirs = (each.notes.get("seedings", {}) for each in (one, other))
+    return [
+        call
+        for call in ours
+        if call in theirs and any(x != y for x, y in zip(ours[call]["states"], theirs[call]["states"], strict=False))
+    ]

@@ -79,7 +79,7 @@ def _telling_random_state(told: Told) -> Any:
         """Objects made before, and by numpy itself, are still of this class."""
 
         def __instancecheck__(cls, thing: Any) -> bool:
-            return isinstance(thing, original)
+            return isinstance(thing, original) if cls is RandomState else type.__instancecheck__(cls, thing)
 
     class RandomState(original, metaclass=_Kind):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -41,7 +41,7 @@ class _Sample:
 def of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> Spread | None:
     """The spread of the study of that name; None where there is none, or it has too few runs."""
     try:
-        study = load(name, store).filter(splits=[split]).done
+        study = load(name, store).plain.filter(splits=[split]).done
     except SeedbedError:
         return None
     if len(study) < ENOUGH or primary not in study.scores:
@@ -90,7 +90,10 @@ def _of(sample: _Sample, source: str) -> Spread | None:
 def _apart(predictions: Sequence[Mapping[str, Any]]) -> float | None:
     """Examples that two runs predict otherwise, in the mean over pairs."""
     usable = [each for each in predictions if each]
-    pairs = list(itertools.islice(itertools.combinations(range(len(usable)), 2), _PAIRS))
-    if not pairs:
+    if len(usable) < 2 or len({tuple((name, of.shape) for name, of in sorted(each.items())) for each in usable}) > 1:
         return None
+    pairs = list(itertools.combinations(range(len(usable)), 2))
+    if len(pairs) > _PAIRS:
+        chosen = np.random.default_rng(0).choice(len(pairs), _PAIRS, replace=False)
+        pairs = [pairs[k] for k in chosen]
     return float(np.mean([sum(predicted_otherwise(usable[i][n], usable[j][n]) for n in usable[i]) for i, j in pairs]))

@@ -32,18 +32,17 @@ _DTYPE = np.dtype(
 class Kind(enum.IntEnum):
     """What a record is of."""
 
-    SEEDED = 1  # a generator was seeded by the user's code; or made, with whatever seed
-    DATA = 2  # every item of a set, read under fixed generators
-    STRUCTURE = 3  # names, types and shapes of parameters and buffers
-    WEIGHTS = 4  # their initial values
-    GENERATORS = 5  # where the global generators of Python, numpy and torch stand
-    BATCH = 6  # the rows of a step
-    STEP = 7  # parameters and buffers after a step
-    RESULT = 8  # scores and predictions at the end
+    DATA = 1  # every item of a set, read under fixed generators
+    STRUCTURE = 2  # names, types and shapes of parameters and buffers
+    WEIGHTS = 3  # their initial values
+    GENERATORS = 4  # where the global generators of Python, numpy and torch stand
+    BATCH = 5  # the rows of a step
+    STEP = 6  # parameters and buffers after a step
+    RESULT = 7  # scores and predictions at the end
 
 
 class TapeWriter:
-    """Writes a tape; what is written is there even if the process dies."""
+    """Writes a tape, so many bytes at a time; what was written is there even if the process dies."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +85,8 @@ class Record:
 
     Attributes:
         place: its number on the tape, from 0.
-        step: how many steps of training were begun when it was made.
-        label: what exactly was seen, such as the call and the line that seeded a generator.
+        step: of training, that it belongs to, from 1; 0 before the first.
+        label: what exactly was seen.
     """
 
     place: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from seedbed.auditing import seeding
 from seedbed.auditing.observing import Enough, Observer, Window
-from seedbed.auditing.setting import Setting
+from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
 from seedbed.auditing.training import train_by_engine, train_by_reference
 from seedbed.auditing.trial_hooks import observed
@@ -99,7 +100,7 @@ class _Trainer:
                     (result,) = trainer.train([assignment])
                 except Enough:
                     result = RunResult(assignment, Status.DONE)
-            return result, notes
-        if setting.engine != "reference":
+            return result, dataclasses.asdict(notes)
+        if setting.engine != REFERENCE:
             return train_by_engine(subject, assignment, setting, Path(self._task.folder), self._task.limit), {}
-        return train_by_reference(subject, assignment, setting, observer, told)
+        return train_by_reference(subject, assignment, setting, observer, told, self._task.limit)

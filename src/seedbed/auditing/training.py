@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.utils.data import Subset
 
 from seedbed import engines, fingerprint, generators
 from seedbed.auditing.observing import Enough, Observer, save_snapshot
@@ -24,9 +25,16 @@ from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import Telling
 
+ROWS_SEEN = 64  # of sets that are made row by row, where a few steps are asked for only
+
 
 def train_by_reference(
-    experiment: Experiment, assignment: Assignment, setting: Setting, observer: Observer, told: Telling
+    experiment: Experiment,
+    assignment: Assignment,
+    setting: Setting,
+    observer: Observer,
+    told: Telling,
+    limit: int | None = None,
 ) -> tuple[RunResult, dict[str, Any]]:
     """Train by the reference engine, every step observed. What the user's code raises is a failed result."""
     since = time.perf_counter()
@@ -34,7 +42,7 @@ def train_by_reference(
     notes: dict[str, Any] = {}
     try:
         data = make_data(experiment, assignment.split)
-        _see_data(data, observer)
+        _see_data(data, observer, rows=None if limit is None else ROWS_SEEN)
         tensors = moved(whole_tensors(data.train), device.where)
         notes["loads_items"] = tensors is None
         evaluator = Evaluator(experiment, data, device)
@@ -51,7 +59,6 @@ def train_by_reference(
                     told(epoch / experiment.epochs)
             except Enough:
                 pass
-            observer.snapshot(run.model.parameters())
             model: nn.Module = fresh_copy(run.model).float() if setting.wide else run.model
             result = finished(
                 assignment, model, evaluator, Recording(), never_finite=run.never_finite, curves={}, curve_epochs=(),
@@ -62,10 +69,14 @@ def train_by_reference(
     return result, notes
 
 
-def _see_data(data: Data, observer: Observer) -> None:
+def _see_data(data: Data, observer: Observer, rows: int | None) -> None:
+    """Every item of every set; of sets whose items are made one by one so many, where rows are given."""
     with generators.seeded(0):
         for name, dataset in (("training rows", data.train), *data.evaluate.items()):
-            observer.add(Kind.DATA, name, int(fingerprint.hash_dataset(dataset)[:16], 16))
+            seen: Any = dataset
+            if rows is not None and whole_tensors(dataset) is None:
+                seen = Subset(fresh_copy(dataset), range(min(rows, len(dataset))))  # type: ignore[arg-type]
+            observer.add(Kind.DATA, name, int(fingerprint.hash_dataset(seen)[:16], 16))
 
 
 def train_by_engine(

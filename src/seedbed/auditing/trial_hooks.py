@@ -5,126 +5,169 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from seedbed import generators
 from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
 
 
+@dataclass
+class Notes:
+    """What a training was seen to use.
+
+    Attributes:
+        loads_items: a DataLoader over map-style data was made.
+        evaluates: a generator moved between ``model.eval()`` and ``model.train()``, without a step of training.
+        threads: of torch, at its end.
+    """
+
+    loads_items: bool = False
+    evaluates: bool = False
+    threads: int = 1
+
+
 @contextlib.contextmanager
-def observed(observer: Observer, setting: Setting) -> Iterator[dict[str, Any]]:
-    """Observe all training within the block. Yields notes, which are complete at its end: whether a DataLoader was
-    made, and whether a model was evaluated."""
-    hooks = _Hooks(observer)
+def observed(observer: Observer, setting: Setting) -> Iterator[Notes]:
+    """Observe all training within the block. Yields notes, which are complete at its end."""
+    notes = Notes()
+    evaluations = _Evaluations(observer, notes, undone=setting.evaluation)
+    training = _Training(observer, evaluations)
     with contextlib.ExitStack() as stack:
         for handle in (
-            register_module_forward_pre_hook(hooks.entering),
-            register_module_forward_hook(hooks.leaving, always_call=True),
-            register_optimizer_step_pre_hook(hooks.about_to_step),
-            register_optimizer_step_post_hook(hooks.stepped),
+            register_optimizer_step_pre_hook(training.about_to_step),
+            register_optimizer_step_post_hook(training.stepped),
         ):
             stack.callback(handle.remove)
-        stack.enter_context(_loaders(setting.workers, hooks.notes))
-        stack.enter_context(_evaluations(observer, hooks.notes, undone=setting.evaluation))
-        yield hooks.notes
-        for model in hooks.models.values():
-            observer.snapshot(model.parameters())
+        # Not by hooks, which are not told arguments that are given by name.
+        stack.enter_context(_replaced(nn.Module, "__call__", training.called))
+        stack.enter_context(_replaced(nn.Module, "train", evaluations.switched))
+        stack.enter_context(_replaced(DataLoader, "__init__", functools.partial(_loader, setting.workers, notes)))
+        yield notes
+        notes.threads = torch.get_num_threads()
 
 
-class _Hooks:
+@contextlib.contextmanager
+def _replaced(holder: type, name: str, replacement: Callable[..., Any]) -> Iterator[None]:
+    """Let a method of a class be another within the block: called with the original, the object and the arguments."""
+    original = getattr(holder, name)
+
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return replacement(original, self, *args, **kwargs)
+
+    setattr(holder, name, method)
+    try:
+        yield
+    finally:
+        setattr(holder, name, original)
+
+
+class _Training:
     """A batch is what the outermost module is called with in training; a step is one of any optimizer."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer, self._depth, self._has_batch = observer, 0, False
-        self.models: dict[int, nn.Module] = {}
-        self.notes: dict[str, Any] = {"loads_items": False, "evaluates": False}
+    def __init__(self, observer: Observer, evaluations: _Evaluations) -> None:
+        self._observer, self._evaluations = observer, evaluations
+        self._depth, self._batches = 0, 0  # of modules that run; since the last step
+        self._known: dict[int, weakref.ref[nn.Module]] = {}
 
-    def entering(self, module: nn.Module, inputs: Any) -> None:
+    def models(self) -> Iterator[nn.Module]:
+        """The outermost modules that were called in training, and still are there."""
+        for reference in self._known.values():
+            model = reference()
+            if model is not None:
+                yield model
+
+    def called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """A module is called."""
+        if not self._depth and module.training and torch.is_grad_enabled() and _has_parameters(module):
+            self._begins(module, (args, kwargs) if kwargs else args)
         self._depth += 1
-        if self._depth > 1 or not (module.training and torch.is_grad_enabled()):
-            return
-        if next(module.parameters(), None) is None:
-            return  # a loss
-        if id(module) not in self.models:
-            self.models[id(module)] = module
-            self._observer.made(module, type(module).__name__)
-        self._observer.batch(inputs)
-        self._has_batch = True
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            self._depth -= 1
 
-    def leaving(self, *_: Any) -> None:
-        self._depth = max(0, self._depth - 1)
+    def _begins(self, module: nn.Module, inputs: Any) -> None:
+        self._evaluations.over()
+        known = self._known.get(id(module))
+        if known is None or known() is not module:
+            self._known[id(module)] = weakref.ref(module)
+            self._observer.made(module, type(module).__name__)
+        # What a second module is called with was computed, by the first one for example.
+        self._observer.batch(inputs, "rows" if not self._batches else f"inputs of {type(module).__name__}")
+        self._batches += 1
 
     def about_to_step(self, *_: Any) -> None:
-        if not self._has_batch:
+        """An optimizer is about to take a step."""
+        self._evaluations.over()
+        if not self._batches:
             self._observer.batch(())
 
     def stepped(self, optimizer: Any, *_: Any) -> None:
-        self._has_batch = False
+        """It has taken it."""
+        self._batches = 0
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        buffers = [buffer for model in self.models.values() for buffer in model.buffers()]
-        self._observer.stepped(parameters, buffers)
+        self._observer.stepped(parameters, [buffer for model in self.models() for buffer in model.buffers()])
 
 
-@contextlib.contextmanager
-def _loaders(workers: int | None, notes: dict[str, Any]) -> Iterator[None]:
-    """Note DataLoaders as they are made, and give those of map-style data so many workers."""
-    original = DataLoader.__init__
-    signature = inspect.signature(original)
-
-    @functools.wraps(original)
-    def making(self: Any, *args: Any, **kwargs: Any) -> None:
-        notes["loads_items"] = True
-        if workers is not None:
-            given = signature.bind(self, *args, **kwargs)
-            given.arguments["num_workers"] = workers
-            if workers == 0:  # they are refused where there are none
-                for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
-                    given.arguments.pop(name, None)
-            args, kwargs = given.args[1:], given.kwargs
-        original(self, *args, **kwargs)
-
-    DataLoader.__init__ = making  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        DataLoader.__init__ = original  # type: ignore[method-assign]
+def _has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None  # a loss has none
 
 
-@contextlib.contextmanager
-def _evaluations(observer: Observer, notes: dict[str, Any], *, undone: bool) -> Iterator[None]:
-    """Note evaluations, from ``model.eval()`` to ``model.train()``, in which a generator moves; and where ``undone``,
-    put the generators back at their end, as if there had been none."""
-    original = nn.Module.train
-    began: dict[int, tuple[Callable[[], None], Any]] = {}
-    depth = 0
+def _loader(workers: int | None, notes: Notes, original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+    """Make a DataLoader; of map-style data with so many workers, where that is asked for."""
+    given = inspect.signature(original).bind(loader, *args, **kwargs)
+    if isinstance(given.arguments.get("dataset"), IterableDataset):  # each worker would serve all of it
+        original(loader, *args, **kwargs)
+        return
+    notes.loads_items = True
+    if workers is not None:
+        given.arguments["num_workers"] = workers
+        if workers == 0:  # these are refused where there are none
+            for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
+                given.arguments.pop(name, None)
+    original(*given.args, **given.kwargs)
 
-    def train(self: nn.Module, mode: bool = True) -> nn.Module:
-        nonlocal depth
-        outermost, depth = depth == 0, depth + 1
-        try:
-            if outermost and not mode and self.training and id(self) not in began:
-                began[id(self)] = generators.saved(), generators.states()
-                observer.evaluating = True
-            elif outermost and mode and id(self) in began:
-                put_back, before = began.pop(id(self))
-                notes["evaluates"] |= generators.states() != before
-                observer.evaluating = False
-                if undone:
+
+@dataclass
+class _Evaluations:
+    """Evaluations, from ``model.eval()`` to ``model.train()`` without training between: noted where a generator moves,
+    and where ``undone``, with the generators put back at their end, as if there had been none."""
+
+    observer: Observer
+    notes: Notes
+    undone: bool
+    _begun: dict[int, tuple[nn.Module, Callable[[], None], Any]] = field(default_factory=dict)
+    _depth: int = 0
+
+    def switched(self, original: Any, module: nn.Module, mode: bool = True) -> Any:
+        """A module's ``train`` is called; ``eval`` calls it too."""
+        if not self._depth:
+            if not mode and module.training and id(module) not in self._begun:
+                self._begun[id(module)] = module, generators.saved(), generators.states()
+                self.observer.evaluating = True
+            elif mode and id(module) in self._begun:
+                _, put_back, before = self._begun.pop(id(module))
+                self.notes.evaluates |= generators.states() != before
+                self.observer.evaluating = bool(self._begun)
+                if self.undone:
                     put_back()
-            return original(self, mode)
+        self._depth += 1
+        try:
+            return original(module, mode)
         finally:
-            depth -= 1
+            self._depth -= 1
 
-    nn.Module.train = train  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        nn.Module.train = original  # type: ignore[method-assign]
+    def over(self) -> None:
+        """Training goes on: what is in evaluation mode stays so, such as a frozen part."""
+        self._begun.clear()
+        self.observer.evaluating = False

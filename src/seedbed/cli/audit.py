@@ -165,7 +165,8 @@ class _Watcher:
 
     def said(self, line: str) -> None:
         """What a run printed."""
-        self._print(line)
+        if not self._quiet:
+            self._print(line)
 
     def begun(self, what: str) -> None:
         """Another part begins."""

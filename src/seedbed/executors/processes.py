@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,17 +51,27 @@ class ProcessExecutor:
     def __init__(self, workers: int, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         """``variables`` are added to the environment of the processes."""
         self._workers, self._variables = workers, variables
+        self._stopped = threading.Event()
 
     def run(self, task: Task, blocks: Iterator[Sequence[Assignment]]) -> Iterator[Finished | Output | Progress]:
         """Compute the blocks and yield each run as it is finished."""
-        return _Pool(task, blocks, self._workers, self._variables).results()
+        return _Pool(task, blocks, self._workers, self._variables, self._stopped).results()
+
+    def stop(self) -> None:
+        """End what is computed, soon; from another thread. What is not finished is not yielded."""
+        self._stopped.set()
 
 
 class _Pool:
     def __init__(
-        self, task: Task, blocks: Iterator[Sequence[Assignment]], size: int, variables: Mapping[str, str]
+        self,
+        task: Task,
+        blocks: Iterator[Sequence[Assignment]],
+        size: int,
+        variables: Mapping[str, str],
+        stopped: threading.Event,
     ) -> None:
-        self._size, self._blocks, self._variables = size, blocks, variables
+        self._size, self._blocks, self._variables, self._stopped = size, blocks, variables, stopped
         self._threads = task.threads
         self._opening = {
             "path": list(sys.path),
@@ -74,7 +85,7 @@ class _Pool:
     def results(self) -> Iterator[Finished | Output | Progress]:
         try:
             waiting = self._next()
-            while waiting is not None or self._workers:
+            while (waiting is not None or self._workers) and not self._stopped.is_set():
                 while waiting is not None and len(self._workers) < self._size:
                     self._start(waiting)
                     waiting = self._next()

@@ -35,10 +35,8 @@ def verdict(audit: Audit) -> str:
         if audit.by_results:
             same = f"gives the same results, as it tells them, under {_all_of(repeated)}"
             return f"{who}, on {audit.base}, {same}.{not_told}"
-        return (
-            f"{who}, on {audit.base}, gives one result: all {audit.steps:,} steps repeat bit for bit under "
-            f"{_all_of(repeated)}.{not_told}"
-        )
+        what = f"all {audit.steps:,} steps repeat" if audit.steps else "its results repeat"
+        return f"{who}, on {audit.base}, gives one result: {what} bit for bit under {_all_of(repeated)}.{not_told}"
     unchanged = [each for each in differing if each.condition.name == "again"]
     own_fault = [each for each in differing if each.condition.kind == "same" and each.as_for is None]
     if unchanged:
@@ -62,6 +60,9 @@ def verdict(audit: Audit) -> str:
 def _matter(audit: Audit) -> str:
     """How much the differences come to, beside the spread over seeds."""
     effects = [each.effect for each in audit.differing if each.effect is not None and each.effect.score is not None]
+    ill = [each for each in effects if not math.isfinite(each.score or 0.0)]
+    if ill and audit.primary is not None:
+        return f"At the end {audit.primary} is no finite number in one and another one in the other."
     if not effects or audit.primary is None:
         return ""
     largest = max(effects, key=lambda effect: abs(effect.score or 0.0))
@@ -128,9 +129,10 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
             sentences = [each.cause.why]
         else:
             sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
-        if audit.by_results and each.effect is not None:
-            apart = {name: change for name, change in each.effect.scores.items() if change}
-            sentences[0] = f"Results that differ: {', '.join(f'{n} by {c:+.2g}' for n, c in apart.items())}."
+        if each.effect is not None and (audit.by_results or _at_the_end(each.origin)):
+            apart = [f"{name} by {change:+.2g}" for name, change in each.effect.scores.items() if change]
+            told = f"Results that differ: {', '.join(apart)}."
+            sentences = [told, *sentences[1:]] if audit.by_results else [sentences[0], told, *sentences[1:]]
         if each.cures:
             sentences.append(f"Tried: {'; '.join(map(_cure, each.cures))}.")
         if each.growth:
@@ -153,10 +155,9 @@ def notes(audit: Audit) -> list[str]:
     if audit.by_results:
         said.append("Only results are compared, as the program tells them: equal digits need not be equal bits.")
     if any(each.growth for each in audit.outcomes):
-        said.append(
-            "Weights: how far they are apart at the end, as a share of their length; of two seeds "
-            f"{_distance(_of_seeds(audit))}."
-        )
+        of_seeds = _of_seeds(audit)
+        beside = f"; of two seeds {_distance(of_seeds)}" if math.isfinite(of_seeds) else ""
+        said.append(f"Weights: how far they are apart at the end, as a share of their length{beside}.")
     if audit.spread is not None:
         spread = audit.spread
         interval = f"95 % interval {plain(spread.low)} to {plain(spread.high)}"
@@ -164,7 +165,9 @@ def notes(audit: Audit) -> list[str]:
         said.append(f"sd: standard deviation over seeds, {plain(spread.sd)} ({interval}; {spread.source}){apart}.")
     if audit.spread_missing is not None:
         said.append(f"The spread over seeds is not known: {audit.spread_missing}.")
-    said += [f"{each.condition.words} could not be told: {each.why_not}." for each in audit.asked if each.why_not]
+    for each in (each for each in audit.outcomes if each.why_not):
+        how = "could not be told" if each.repeats is None else "ended early"
+        said.append(f"{each.condition.words} {how}: {each.why_not}.")
     said += [f"{words} is left out: {reason}." for words, reason in audit.left_out]
     return said
 
@@ -249,6 +252,10 @@ def _told(origin: Origin) -> str:
     return f"Parts {place}."
 
 
+def _at_the_end(origin: Origin) -> bool:
+    return origin.parting is not None and origin.parting.record.kind is Kind.RESULT
+
+
 def _where(origin: Origin | None) -> str:
     if origin is None or origin.parting is None:
         return "in its results"
@@ -257,14 +264,13 @@ def _where(origin: Origin | None) -> str:
     if parting.is_structural:
         return f"{_at_step(record.step)}, where one does something else than the other"
     return {
-        Kind.SEEDED: "where a generator is seeded",
         Kind.DATA: f"in the data ({record.label}), before any training",
         Kind.STRUCTURE: "in the structure of the model, before any training",
         Kind.WEIGHTS: "in the initial weights",
         Kind.GENERATORS: f"{_at_step(record.step)}, in where the random generators stand {record.label}",
-        Kind.BATCH: f"{_at_step(record.step)}, in its rows",
+        Kind.BATCH: f"{_at_step(record.step)}, in its {record.label}",
         Kind.STEP: f"{_at_step(record.step)}",
-        Kind.RESULT: "in the evaluation at the end, with equal weights",
+        Kind.RESULT: "in the results, with all steps of training the same",
     }[record.kind]
 
 
@@ -329,14 +335,15 @@ def _short_place(outcome: Outcome) -> str:
         return "by its results" if outcome.repeats is False else ""
     record = origin.parting.record
     place = {
-        Kind.SEEDED: "seeding",
         Kind.DATA: "data",
         Kind.STRUCTURE: "structure",
         Kind.WEIGHTS: "initial weights",
-        Kind.RESULT: "evaluation",
+        Kind.RESULT: "results",
     }.get(record.kind, f"step {record.step:,}" if record.step else "before step 1")
     if outcome.as_for is not None:
         return f"{place}, likewise"
+    if origin.seeding is not None:
+        return f"{place}, {origin.seeding.rpartition(' at ')[2]}"
     if origin.operation is not None:
         name = ".".join(origin.operation.name.split(".")[:2])
         return f"{place}, {'backward ' if origin.operation.phase == 'backward' else ''}{name}"
@@ -349,7 +356,7 @@ def _cure(cure: Cure) -> str:
     if cure.works is None:
         return f"{cure.words}: cannot be trained so ({cure.why_not})"
     of = "a step" if cure.steps else "the run"
-    cost = "" if cure.cost is None else f", at {cure.cost:.2g} x the time of {of}"
+    cost = "" if cure.cost is None else f", at about {cure.cost:.2g} x the time of {of}"
     same = f"the same for {counted(cure.steps, 'step')}" if cure.steps else "the same"
     return f"{cure.words}: {same if cure.works else 'no help'}{cost}"
 
