@@ -68,7 +68,7 @@ def kinds(tape: Tape) -> list[Kind]:
 def test_a_trials_tape_is_its_model_and_then_four_records_a_step(tmp_path):
     tape, notes = seen(train, tmp_path / "a")
     step = [Kind.BATCH, Kind.GENERATORS, Kind.STEP, Kind.GENERATORS]
-    assert kinds(tape) == [Kind.STRUCTURE, Kind.WEIGHTS, Kind.GENERATORS, *step * 3]
+    assert kinds(tape) == [Kind.STRUCTURE, Kind.WEIGHTS, Kind.GENERATORS, *step * 3, Kind.RESULT]
     assert [tape[place].step for place in range(3, 15, 4)] == [1, 2, 3]
     assert (tape.steps, notes["steps"]) == (3, 3)
 
@@ -114,7 +114,7 @@ def test_a_limit_ends_it_after_so_many_steps(tmp_path):
     shorter, notes = seen(train, tmp_path / "b", limit=2)
     assert (shorter.steps, notes["steps"]) == (2, 2)
     assert agree(longer, shorter)
-    assert parting(longer, shorter).other is None
+    assert parting(longer, shorter).other.kind is Kind.RESULT
 
 
 def test_operations_and_lines_are_recorded_in_the_window_alone(tmp_path):

@@ -131,8 +131,8 @@ def test_a_finding_tells_operation_module_line_size_cause_cures_and_growth():
         "largest number, 97 ulps of the number itself.",
         f"Why: {SPLIT_SUMS.why}",
         f"What helps: {SPLIT_SUMS.remedy}",
-        "Tried: one thread: the same for 40 steps, at about 1.7 x the time of a step; oneDNN off: no help; other: cannot be "
-        "trained so (it died).",
+        "Tried: one thread: the same for 40 steps, at about 1.7 x the time of a step; oneDNN off: no help; other: "
+        "cannot be trained so (it died).",
         "Growth: 1.0e-09 after 1 step, 2.0e-06 after 10 steps, 3.0e-04 after 100 steps.",
     ]
 

@@ -312,13 +312,12 @@ class _Auditing:
         """By how much another seed is larger, to how a model's structure is another under it."""
         if isinstance(self._subject, Trial):
             other = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
-            pairs = (
-                []
-                if other is None or other.error
-                else zip(_structures(plain.tape), _structures(other.tape), strict=False)
-            )
-            same = all(ours == theirs for ours, theirs in pairs)
-            return {} if same else {GROWTH_OF_SEEDS: "other parameters, or other shapes of them"}
+            if other is None or other.error is not None:
+                return {}
+            pairs = zip(_structures(plain.tape), _structures(other.tape), strict=False)
+            if all(ours == theirs for ours, theirs in pairs):
+                return {}
+            return {GROWTH_OF_SEEDS: "other parameters, or other shapes of them"}
         shapes: dict[int, dict[str, str]] = {}
         for offset in range(STRUCTURES):
             with generators.seeded((self._assignment.init + offset) % (LARGEST_SEED + 1)):
@@ -327,11 +326,9 @@ class _Auditing:
                 except Exception:  # what the user's code raises under another seed is no finding of this one
                     continue
         own = shapes.pop(0, None)
-        return (
-            {}
-            if own is None
-            else {offset: _other_shape(own, theirs) for offset, theirs in shapes.items() if theirs != own}
-        )
+        if own is None:
+            return {}
+        return {offset: _other_shape(own, theirs) for offset, theirs in shapes.items() if theirs != own}
 
 
 def _other_shape(one: Mapping[str, str], other: Mapping[str, str]) -> str:
