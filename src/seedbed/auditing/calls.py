@@ -172,7 +172,7 @@ class _Auditing:
             name=self._subject.study_name,
             seeds=str(self._assignment),
             primary=primary,
-            base=conditions_.base_words(self._base),
+            base=conditions_.base_words(self._base, plain.notes.get("threads")),
             steps=plain.steps,
             outcomes=tuple(outcomes),
             spread=over_seeds,
@@ -286,7 +286,7 @@ class _Auditing:
                 return stored, None
         try:
             if self._limit is not None:
-                found = spread.of_short_runs(self._lab, self._base, primary, self._limit)
+                found = spread.of_short_runs(self._lab, self._base, primary, self._lab[self._base].steps)
             else:
                 options = {"threads": self._base.threads, "device": self._base.device}
                 if isinstance(self._subject, Trial):

@@ -216,7 +216,13 @@ def _made(name: str, base: Setting) -> list[Condition]:
     return [Condition(name, "float64", "yardstick", base.but(wide=True), base)]
 
 
-def base_words(base: Setting) -> str:
-    """What the conditions change, in words."""
+def base_words(base: Setting, threads: int | None = None) -> str:
+    """What the conditions change, in words.
+
+    Args:
+        threads: how many a trial had at its end; None where that is not known.
+    """
     words = "1 thread" if base.threads == 1 else f"{base.threads} threads"
+    if threads is not None and threads != base.threads:
+        words = f"{threads} threads, which it sets by itself"
     return words if base.device == "cpu" else f"{words}, on {base.device}"

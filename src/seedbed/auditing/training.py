@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import Subset
 
@@ -49,6 +51,7 @@ def train_by_reference(
         with generators.preserved(), fast_path_off():
             run = Run(experiment, data, tensors, assignment, device, setting.workers or 0)
             observer.made(run.model)
+            narrow = {name: value.dtype for name, value in run.model.state_dict().items()}
             if setting.wide:
                 run.widen()
             try:
@@ -59,7 +62,7 @@ def train_by_reference(
                     told(epoch / experiment.epochs)
             except Enough:
                 pass
-            model: nn.Module = fresh_copy(run.model).float() if setting.wide else run.model
+            model: nn.Module = _narrowed(run.model, narrow) if setting.wide else run.model
             result = finished(
                 assignment, model, evaluator, Recording(), never_finite=run.never_finite, curves={}, curve_epochs=(),
                 since=since,
@@ -67,6 +70,15 @@ def train_by_reference(
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         return failed(assignment, error, since=since), notes
     return result, notes
+
+
+def _narrowed(model: nn.Module, types: Mapping[str, torch.dtype]) -> nn.Module:
+    """A copy of a model with its parameters and buffers of the types that they had."""
+    own: nn.Module = fresh_copy(model)
+    for name, value in [*own.named_parameters(), *own.named_buffers()]:
+        if name in types:
+            value.data = value.data.to(types[name])
+    return own
 
 
 def _see_data(data: Data, observer: Observer, rows: int | None) -> None:
