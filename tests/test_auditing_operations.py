@@ -155,11 +155,13 @@ def operation(name: str = "aten.mm.default", **values: Any) -> dict[str, Any]:
     return {**plain, **values}
 
 
-def parted(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], tmp_path: Path) -> Any:
-    for name, log in (("a", ours), ("b", theirs)):
+def parted(
+    ours: list[dict[str, Any]], theirs: list[dict[str, Any]], tmp_path: Path, same: list[dict[str, Any]] | None = None
+) -> Any:
+    for name, log in (("a", ours), ("b", theirs), ("c", same or [])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "operations").write_text("".join(json.dumps(each) + "\n" for each in log))
-    return operation_parting(tmp_path / "a", tmp_path / "b")
+    return operation_parting(tmp_path / "a", tmp_path / "b", [] if same is None else [tmp_path / "c"])
 
 
 @pytest.mark.parametrize(
@@ -184,6 +186,55 @@ def test_a_result_that_nobody_reads_is_no_origin(tmp_path):
     ours = [operation(writes=[2, 7], values=[None, None]), operation(), operation(reads=[2], sources=[1])]
     theirs = [operation(writes=[2, 8], values=[None, None]), operation(writes=[3]), operation(reads=[3], sources=[1])]
     assert parted(ours, theirs, tmp_path).place == 1
+
+
+def test_what_differs_in_equal_runs_too_is_no_origin(tmp_path):
+    ours = [operation(writes=[2]), operation(reads=[2], sources=[0]), operation()]
+    theirs = [operation(writes=[3]), operation(reads=[3], sources=[0]), operation(writes=[9], in_place=True)]
+    same = [operation(writes=[4]), operation(reads=[4], sources=[0]), operation()]
+    assert parted(ours, theirs, tmp_path, same).place == 2
+
+
+def test_memory_that_nothing_wrote_to_is_an_origin_though_it_differs_in_equal_runs(tmp_path):
+    ours, theirs, same = ([operation(), operation(reads=[k], unsure=[0])] for k in (5, 6, 7))
+    assert parted(ours, theirs, tmp_path, same).what == "uninitialised"
+
+
+def test_scratch_space_of_a_recurrent_layer_is_no_origin(tmp_path):
+    torch.manual_seed(0)
+    layer = nn.LSTM(5, 8, batch_first=True)
+    x = torch.randn(4, 6, 5)
+    for name in ("a", "b"):
+        torch.empty(200_000).fill_(1.0 if name == "a" else 2.0)  # what memory holds, that is allocated next
+
+        def do() -> None:
+            layer.zero_grad()
+            layer(x)[0].sum().backward()
+
+        recorded(do, tmp_path / name)
+    assert operation_parting(tmp_path / "a", tmp_path / "b") is None
+
+
+def test_a_generator_that_is_given_is_what_an_operation_reads(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        generator = torch.Generator().manual_seed(seed)
+        recorded(lambda generator=generator: torch.randperm(10, generator=generator), tmp_path / name)
+    assert operation_parting(tmp_path / "a", tmp_path / "b").what == "generator"
+
+
+def test_a_mode_of_the_users_own_outlives_the_recording(tmp_path):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    (tmp_path / "a").mkdir()
+    with ModuleStack() as modules:
+        log = OperationLog(tmp_path / "a", modules)
+        log.start()
+        with FlopCounterMode(display=False) as counter:
+            torch.ones(2, 2) @ torch.ones(2, 2)
+            log.close()
+            torch.ones(2, 2) @ torch.ones(2, 2)
+        assert counter.get_total_flops() == 32
+        log.__exit__(None, None, None)
 
 
 def test_a_recording_that_ends_early_parts_there(tmp_path):
