@@ -21,6 +21,7 @@ from seedbed.auditing import seeding
 from seedbed.auditing.growth import growth, relative
 from seedbed.auditing.lab import Observation
 from seedbed.auditing.observing import Enough, Observer, Window
+from seedbed.auditing.seen import seen as findings_seen
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Tape, agree, parting
 from seedbed.auditing.training import train_by_reference
@@ -283,3 +284,24 @@ def test_distances_are_relative_and_told_of_what_diverged():
     assert relative(one, np.array([3.0, 4.5])) == pytest.approx(0.1)
     assert np.isnan(relative(one, np.array([np.nan, 4.0])))
     assert relative(np.zeros(2), np.zeros(2)) == 0.0
+
+
+def test_what_was_seen_is_told_with_its_line(tmp_path):
+    def do() -> None:
+        train()
+        np.random.default_rng()
+        DataLoader(TensorDataset(torch.arange(4.0)), shuffle=True, num_workers=2)
+        DataLoader(TensorDataset(torch.arange(4.0)), shuffle=True, num_workers=2, generator=torch.Generator())
+
+    observations = []
+    for name in ("a", "b"):
+        with Observer(tmp_path / name) as observer, seeding.watched(observer.seeded):
+            notes = _driven(do, observer, Setting())
+        seen_notes = {**dataclasses.asdict(notes), **observer.notes}
+        observations.append(Observation(Setting(), tmp_path / name, None, None, seen_notes))
+    first = do.__code__.co_firstlineno
+    found = [(each.rule, each.line, Path(each.file).name) for each in findings_seen(*observations)]
+    assert found == [
+        ("unseeded-generator", first + 2, Path(__file__).name), ("loader-workers", first + 3, Path(__file__).name),
+    ]  # fmt: skip
+    assert not list(findings_seen(dataclasses.replace(observations[0], notes={}), None))

@@ -21,6 +21,7 @@ from seedbed.auditing.lab import Lab, Observation
 from seedbed.auditing.lint import Finding, lint_files, neighbours
 from seedbed.auditing.observing import Window
 from seedbed.auditing.of_programs import audit_program
+from seedbed.auditing.seen import seen
 from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
 from seedbed.auditing.tape import Kind, Tape, parting
@@ -178,7 +179,7 @@ class _Auditing:
             spread=over_seeds,
             spread_missing=missing,
             structure=self._structure(plain),
-            lint=lint,
+            lint=tuple(self._with_seen(lint, plain)),
             left_out=tuple(left_out.items()),
             environment=dict(self._environment.identity),
         )
@@ -200,6 +201,14 @@ class _Auditing:
             return lint_files(list(files))
         except InputError:  # a file that changed meanwhile, or is no Python
             return []
+
+    def _with_seen(self, lint: Sequence[Finding], plain: Observation) -> list[Finding]:
+        """What reading the files found, and what else was seen in the run."""
+        again = self._lab.known(self._base.but(repetition=1))
+        known = {(str(Path(each.file).resolve()), each.line) for each in lint}
+        found = seen(plain, None if again is None or again.error is not None else again)
+        new = [each for each in found if (str(Path(each.file).resolve()), each.line) not in known]
+        return [*lint, *dict.fromkeys(new)]
 
     def _primary(self, plain: Observation) -> str | None:
         if isinstance(self._subject, Trial):

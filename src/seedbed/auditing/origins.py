@@ -9,6 +9,7 @@ from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Origin
 from seedbed.auditing.lab import Lab, Observation
 from seedbed.auditing.observing import Window
+from seedbed.auditing.seen import seeded_otherwise
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Parting, parting
 
@@ -124,22 +125,13 @@ def _seeded_otherwise(
     lab: Lab, condition: Condition, one: Observation, other: Observation
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Calls after which a generator stood elsewhere: of the user's code, and of libraries."""
-    apart = _apart(one, other)
+    apart = seeded_otherwise(one, other)
     again = None if condition.is_repetition else lab.known(condition.against.but(repetition=1))
     if again is not None and parting(one.tape, again.tape) is None:
-        ignored = _apart(one, again)  # they reach nothing, or these runs would differ too
+        ignored = seeded_otherwise(one, again)  # they reach nothing, or these runs would differ too
         apart = [each for each in apart if each not in ignored]
     seedings = one.notes["seedings"]
     return (
         tuple(call for call in apart if seedings[call]["directly"]),
         tuple(call for call in apart if not seedings[call]["directly"]),
     )
-
-
-def _apart(one: Observation, other: Observation) -> list[str]:
-    ours, theirs = (each.notes.get("seedings", {}) for each in (one, other))
-    return [
-        call
-        for call in ours
-        if call in theirs and any(x != y for x, y in zip(ours[call]["states"], theirs[call]["states"], strict=False))
-    ]

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from seedbed import generators
 from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
+from seedbed.userlines import users_line
 
 
 @dataclass
@@ -28,11 +29,14 @@ class Notes:
         loads_items: a DataLoader over map-style data was made.
         evaluates: a generator moved between ``model.eval()`` and ``model.train()``, without a step of training.
         threads: of torch, at its end.
+        unsteady_loaders: file and line where a DataLoader was made that shuffles and has workers, and is given neither
+            a generator nor a worker_init_fn.
     """
 
     loads_items: bool = False
     evaluates: bool = False
     threads: int = 1
+    unsteady_loaders: list[tuple[str, int]] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -130,6 +134,10 @@ def _loader(workers: int | None, notes: Notes, original: Any, loader: Any, *args
         original(loader, *args, **kwargs)
         return
     notes.loads_items = True
+    if given.arguments.get("num_workers") and given.arguments.get("shuffle"):
+        line = users_line()
+        if line is not None and not (given.arguments.get("generator") or given.arguments.get("worker_init_fn")):
+            notes.unsteady_loaders.append((line.file, line.number))
     if workers is not None:
         given.arguments["num_workers"] = workers
         if workers == 0:  # these are refused where there are none

@@ -173,8 +173,8 @@ def notes(audit: Audit) -> list[str]:
 
 
 def lint_lines(audit: Audit) -> list[str]:
-    """What reading the user's files found, a line each, and what to do."""
-    return [f"{_short(each.file)}:{each.line}: {each.message} {each.remedy}" for each in audit.lint]
+    """What reading the user's files found, and what was seen, a line each, and what to do."""
+    return [f"{_short(each.file)}:{each.line}: {each.rule}: {each.message} {each.remedy}" for each in audit.lint]
 
 
 def as_json(audit: Audit) -> dict[str, Any]:
