@@ -10,9 +10,9 @@ from seedbed.auditing.conditions import FAMILIES, Circumstances, check, chosen, 
 from seedbed.auditing.setting import Setting
 
 BASE = Setting()
-EXPERIMENT = Circumstances(capability="avx2")
-TRIAL = Circumstances(capability="avx2", is_trial=True)
-PROGRAM = Circumstances(capability="avx2", is_program=True)
+EXPERIMENT = Circumstances(capability="avx2", fills_memory=True)
+TRIAL = Circumstances(capability="avx2", is_trial=True, fills_memory=True)
+PROGRAM = Circumstances(capability="avx2", is_program=True, fills_memory=True)
 
 
 @pytest.fixture(autouse=True)
@@ -58,18 +58,38 @@ def test_a_family_stands_for_all_that_is_proposed_of_it_and_a_value_for_itself()
     assert names(chosen(["threads=7", "again"], BASE, TRIAL)) == ["threads=7", "threads=7 again", "again"]
 
 
-@pytest.mark.parametrize("name", ["agian", "threads=0", "threads=x", "again=2", "isa=neon", "workers=-1", ""])
+def test_what_the_base_has_already_is_a_repetition():
+    (hashed,) = chosen(["hash=0"], BASE, EXPERIMENT)
+    assert hashed.is_repetition
+    assert hashed.setting != hashed.against
+    assert [each.is_repetition for each in chosen(["threads=1"], BASE, TRIAL)] == [True]
+
+
+BAD = ["agian", "threads=0", "threads=x", "again=2", "isa=neon", "workers=-1", "", "engine=mine", "device=abacus:x"]
+
+
+@pytest.mark.parametrize("name", BAD)
 def test_names_that_are_none(name):
     with pytest.raises(sb.InputError):
         check([name])
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("engine", TRIAL), ("float64", TRIAL), ("workers", EXPERIMENT), ("onednn", PROGRAM),
-                        ("evaluation", TRIAL), ("device", EXPERIMENT), ("isa", Circumstances(capability=""))],
-)  # fmt: skip
+    ("name", "found"),
+    [
+        ("engine", TRIAL),
+        ("float64", TRIAL),
+        ("workers", EXPERIMENT),
+        ("workers=2", EXPERIMENT),
+        ("onednn", PROGRAM),
+        ("evaluation", TRIAL),
+        ("device", EXPERIMENT),
+        ("isa", Circumstances(capability="")),
+        ("memory", Circumstances(capability="", fills_memory=False)),
+    ],
+)
 def test_conditions_that_are_none_here_are_refused_with_the_reason(name, found):
-    with pytest.raises(sb.InputError, match=name):
+    with pytest.raises(sb.InputError, match=name.partition("=")[0]):
         chosen([name], BASE, found)
 
 

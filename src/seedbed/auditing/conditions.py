@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from seedbed import cores, devices
@@ -62,6 +63,7 @@ class Circumstances:
         loads_items: training rows are made one by one, by code of the user's.
         evaluates: a trial moves a generator between ``model.eval()`` and ``model.train()``.
         devices: others that torch could compute on.
+        fills_memory: the system's library fills new memory where it is told to.
     """
 
     capability: str
@@ -70,6 +72,7 @@ class Circumstances:
     loads_items: bool = False
     evaluates: bool = False
     devices: tuple[str, ...] = ()
+    fills_memory: bool = field(default_factory=lambda: platform.libc_ver()[0] == "glibc")
 
 
 FAMILIES: Mapping[str, str] = {
@@ -116,7 +119,9 @@ def check(names: Sequence[str]) -> None:
 
 def proposed(base: Setting, found: Circumstances) -> list[Condition]:
     """Every condition that can be asked without more being said, in the order they are shown."""
-    names = ["again", *(f"hash={seed}" for seed in HASH_SEEDS), "memory"]
+    names = ["again", *(f"hash={seed}" for seed in HASH_SEEDS)]
+    if found.fills_memory:
+        names.append("memory")
     most = cores.available()
     counts = sorted({1, *(2**k for k in range(1, most.bit_length())), most} - {base.threads})
     names += [f"threads={count}" for count in counts]
@@ -163,6 +168,7 @@ def chosen(names: Sequence[str], base: Setting, found: Circumstances) -> list[Co
 
 _WITHIN = ("onednn", "deterministic", "workers", "evaluation", "engine", "device", "float64")
 _WHY_NONE = {
+    "memory": "only glibc fills new memory where it is told to",
     "workers": "no training rows are made one by one, so that no DataLoader's workers could make them",
     "evaluation": "no generator was seen to move between model.eval() and model.train()",
     "isa": "torch knows of no plainer instruction sets for this processor",

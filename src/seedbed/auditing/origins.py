@@ -126,11 +126,12 @@ def _seeded_otherwise(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Calls after which a generator stood elsewhere: of the user's code, and of libraries."""
     apart = seeded_otherwise(one, other)
-    again = None if condition.is_repetition else lab.known(condition.against.but(repetition=1))
-    if again is not None and parting(one.tape, again.tape) is None:
-        ignored = seeded_otherwise(one, again)  # they reach nothing, or these runs would differ too
-        apart = [each for each in apart if each not in ignored]
-    seedings = one.notes["seedings"]
+    if apart and not condition.is_repetition:
+        again = lab[condition.against.but(repetition=1)]
+        if parting(one.tape, again.tape) is None:
+            ignored = seeded_otherwise(one, again)  # they reach nothing, or these runs would differ too
+            apart = [each for each in apart if each not in ignored]
+    seedings = one.notes.get("seedings", {})
     return (
         tuple(call for call in apart if seedings[call]["directly"]),
         tuple(call for call in apart if not seedings[call]["directly"]),
