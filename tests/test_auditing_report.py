@@ -77,6 +77,14 @@ def test_larger_effects_are_called_so(score, words):
     assert words in report.verdict(audit(same("again"), outcome, spread=SPREAD))
 
 
+def test_predictions_that_differ_under_an_equal_score_are_set_beside_those_of_two_seeds():
+    outcome = other("threads=2", effect=Effect(3, 1000, 0.0))
+    expected = (
+        "test/accuracy is the same, and up to 3 of 1,000 predictions differ at the end; two seeds predict 40 otherwise."
+    )
+    assert expected in report.verdict(audit(same("again"), outcome, spread=SPREAD))
+
+
 def test_a_difference_of_which_nothing_comes_is_told_so():
     outcome = other("threads=2", effect=Effect(0, 1000, 0.0))
     assert "nothing comes of it: test/accuracy and all 1,000 predictions are the same" in report.verdict(audit(outcome))

@@ -77,7 +77,9 @@ def _matter(audit: Audit) -> str:
         said += f", and up to {flipped.predictions:,} of {flipped.examples:,} predictions"
         said += " do" if change else " differ at the end"
     spread = audit.spread
-    if spread is None or not spread.sd > 0:
+    if not change and spread is not None and spread.predictions:
+        return f"{said}; two seeds predict {spread.predictions:,.0f} otherwise."
+    if spread is None or not spread.sd > 0 or not change:
         return f"{said}."
     share = change / spread.sd
     said += f": {_times(share)} of its standard deviation over seeds ({plain(spread.sd)}, {spread.source})"
