@@ -128,6 +128,18 @@ def test_operations_and_lines_are_recorded_in_the_window_alone(tmp_path):
     assert not (tmp_path / "whole" / "operations").exists()
 
 
+def test_a_window_that_ends_within_a_mode_of_the_users_disturbs_nothing(tmp_path):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def do() -> None:
+        with FlopCounterMode(display=False):
+            train()
+
+    tape, notes = seen(do, tmp_path / "a", window=Window(0, 5))
+    assert notes["steps"] == 3
+    assert parting(tape, seen(train, tmp_path / "b")[0]) is None
+
+
 def test_draws_of_an_evaluation_are_noted_and_undone_where_asked(tmp_path):
     plain, _ = seen(train, tmp_path / "a")
     with_evaluation, notes = seen(functools.partial(train, evaluate=True), tmp_path / "b")

@@ -185,6 +185,12 @@ def test_every_way_to_part_at_an_operation_has_words(what):
     assert sentences[0].endswith(".")
 
 
+def test_what_could_not_be_looked_at_closely_is_told_so():
+    origin = Origin(parting(Kind.STEP), caught=False, not_looked="its process ended")
+    ((_, sentences),) = report.findings(audit(other("again", origin=origin)))
+    assert sentences[0] == "Parts at step 1; it could not be looked at closely: its process ended."
+
+
 def test_a_structure_that_changes_with_the_seed_is_a_finding():
     structure = Structure({1: "fc [3], here [4]"}, LineParting(Line("net.py", 3, "model"), 0, "variable", "width"))
     found = audit(same("again"), structure=structure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import tempfile
@@ -12,13 +11,13 @@ from typing import Any
 
 from seedbed import environment, generators
 from seedbed.auditing import conditions as conditions_
-from seedbed.auditing import cures, digests, growth, origins, spread
+from seedbed.auditing import cures, digests, files, growth, origins, spread
 from seedbed.auditing.causes import OTHER_ENGINE, cause_of
 from seedbed.auditing.closely import line_parting
 from seedbed.auditing.conditions import Circumstances, Condition
 from seedbed.auditing.findings import Audit, Cure, Origin, Outcome, Spread, Structure
 from seedbed.auditing.lab import Lab, Observation
-from seedbed.auditing.lint import Finding, lint_files, neighbours
+from seedbed.auditing.lint import Finding
 from seedbed.auditing.observing import Window
 from seedbed.auditing.of_programs import audit_program
 from seedbed.auditing.seen import seen
@@ -137,7 +136,7 @@ class _Auditing:
         watcher: Watcher,
     ) -> None:
         self._subject, self._assignment, self._limit, self._base = subject, assignment, limit, base
-        self._store, self._folder, self._watcher = store, folder, watcher
+        self._store, self._watcher = store, watcher
         device = parse(base.device)
         device.prepare()
         self._settings = settings_for(device)
@@ -146,7 +145,7 @@ class _Auditing:
         self._names: dict[Setting, str] = {}
 
     def audit(self, names: Sequence[str] | None, matters: bool) -> Audit:
-        lint = tuple(self._lint())
+        lint = files.read(self._subject)
         self._watcher.begun("the run as it is")
         plain = self._lab[self._base]
         if plain.error is not None:
@@ -194,13 +193,6 @@ class _Auditing:
         errors = {each.words: self._lab[each.setting].error for each in wanted if each.family == "engine"}
         refused = {words: error for words, error in errors.items() if error and error.startswith(InputError.__name__)}
         return {words: first_line(error).partition(": ")[2] for words, error in refused.items()}
-
-    def _lint(self) -> list[Finding]:
-        files = dict.fromkeys(file for root in _files(self._subject) for file in neighbours(root, root.parent))
-        try:
-            return lint_files(list(files))
-        except InputError:  # a file that changed meanwhile, or is no Python
-            return []
 
     def _with_seen(self, lint: Sequence[Finding], plain: Observation) -> list[Finding]:
         """What reading the files found, and what else was seen in the run."""
@@ -288,20 +280,16 @@ class _Auditing:
         return None if found[0] == found[1] else Origin(None)
 
     def _spread(self, primary: str) -> tuple[Spread | None, str | None]:
-        split = self._assignment.split
-        if self._limit is None:
-            stored = spread.of_store(self._subject.study_name, primary, split, self._store)
-            if stored is not None:
-                return stored, None
+        """The spread over seeds; or why it is not known."""
+        options: dict[str, Any] = {"threads": self._base.threads}
+        if isinstance(self._subject, Experiment):
+            options["device"] = self._base.device
         try:
             if self._limit is not None:
-                found = spread.of_short_runs(self._lab, self._base, primary, self._lab[self._base].steps)
+                steps = self._lab[self._base].steps
+                found = spread.of_short_runs(self._lab, self._base, primary, steps)
             else:
-                options = {"threads": self._base.threads, "device": self._base.device}
-                if isinstance(self._subject, Trial):
-                    del options["device"]
-                first = self._assignment.init
-                found = spread.of_new_runs(self._subject, primary, first, split, self._folder, options)
+                found = spread.over_seeds(self._subject, primary, self._assignment, self._store, options)
         except (InputError, WorkerError) as error:
             return None, first_line(str(error))
         return found, None if found is not None else "too few runs ended well"
@@ -378,24 +366,3 @@ def _structures(tape: Tape) -> list[int]:
         if record.kind is Kind.STRUCTURE:
             found.append(record.digest)
     return found
-
-
-def _files(subject: Experiment | Trial) -> list[Path]:
-    """The user's files that a subject is made of."""
-    things: list[Any] = (
-        [subject.function] if isinstance(subject, Trial) else [subject.model, subject.data, subject.loss]
-    )
-    if isinstance(subject, Experiment) and subject.recipe is not None:
-        things.append(subject.recipe.factory)
-    found = []
-    for each in things:
-        thing = each
-        while hasattr(thing, "func"):
-            thing = thing.func
-        try:
-            path = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
-        except TypeError:
-            continue
-        if path is not None and Path(path).is_file():
-            found.append(Path(path))
-    return list(dict.fromkeys(found))

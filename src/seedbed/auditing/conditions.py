@@ -13,7 +13,7 @@ from seedbed.errors import InputError
 
 #: ``same``: nothing that a user would call a change; ``rounding``: other sums in another order, or other code for the
 #: same mathematics; ``yardstick``: no condition at all, but something to measure by.
-Kind = Literal["same", "rounding", "yardstick"]
+Role = Literal["same", "rounding", "yardstick"]
 HASH_SEEDS = (1, 2)
 PERTURBED = "165"  # the byte that glibc fills memory with, when it is allocated
 CAPABILITIES = ("default", "avx2", "avx512")  # of torch on x86, the plainest first
@@ -37,7 +37,7 @@ class Condition:
 
     name: str
     words: str
-    kind: Kind
+    kind: Role
     setting: Setting
     against: Setting
 

@@ -26,6 +26,7 @@ class Origin:
         seeding: the call that seeded or made a generator otherwise.
         within_libraries: calls by which libraries made generators of their own, each time others.
         caught: whether the difference came up again where it was looked at closely.
+        not_looked: why it could not be looked at closely; None where it could.
     """
 
     parting: Parting | None
@@ -34,6 +35,7 @@ class Origin:
     seeding: str | None = None
     within_libraries: tuple[str, ...] = ()
     caught: bool = True
+    not_looked: str | None = None
 
     @property
     def users_line(self) -> Line | None:

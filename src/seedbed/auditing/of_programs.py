@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from seedbed import environment
 from seedbed.auditing import conditions as conditions_
-from seedbed.auditing import cures, growth, spread
+from seedbed.auditing import cures, files, growth, spread
 from seedbed.auditing.causes import OF_PROGRAMS
 from seedbed.auditing.conditions import Circumstances, Condition
 from seedbed.auditing.findings import Audit, Cure, Origin, Outcome, Spread
-from seedbed.auditing.lint import Finding, lint_files, neighbours
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.watching import Silent, Watcher
 from seedbed.errors import InputError, WorkerError, first_line
@@ -42,7 +39,7 @@ def audit_program(
 
     Args:
         program: with a place for the seed.
-        seed, conditions, threads, store, matters, watcher: as of ``seedbed.auditing``.
+        seed, conditions, threads, store, matters, watcher: as of ``seedbed.audit``.
 
     Raises:
         InputError: the program, or a condition, cannot be used.
@@ -84,7 +81,7 @@ class _ProgramAudit:
             outcomes=tuple(outcomes),
             spread=over_seeds,
             spread_missing=missing,
-            lint=tuple(self._lint()),
+            lint=tuple(files.read(self._program)),
             by_results=True,
             environment=dict(environment.of_packages(self._program.environment()).identity),
         )
@@ -125,28 +122,15 @@ class _ProgramAudit:
         )  # fmt: skip
 
     def _spread(self, primary: str, base: Setting, store: str | os.PathLike[str]) -> tuple[Spread | None, str | None]:
-        stored = spread.of_store(self._program.study_name, primary, self._assignment.split, store)
-        if stored is not None:
-            return stored, None
+        """The spread over seeds; or why it is not known."""
         options: dict[str, Any] = {"threads": base.threads}
         if self._program.metrics_file is not None:
             options["workers"] = 1
         try:
-            with tempfile.TemporaryDirectory(prefix="seedbed-audit-", ignore_cleanup_errors=True) as folder:
-                found = spread.of_new_runs(
-                    self._program, primary, self._assignment.init, self._assignment.split, Path(folder), options
-                )
+            found = spread.over_seeds(self._program, primary, self._assignment, store, options)
         except (InputError, WorkerError) as error:
             return None, first_line(str(error))
         return found, None if found is not None else "too few runs ended well"
-
-    def _lint(self) -> list[Finding]:
-        scripts = [Path(word) for word in self._program.command if word.endswith(".py") and Path(word).is_file()]
-        files = dict.fromkeys(file for script in scripts for file in neighbours(script, script.parent))
-        try:
-            return lint_files(list(files), whole_program=True)
-        except InputError:
-            return []
 
 
 def _same(one: RunResult, other: RunResult) -> bool:

@@ -70,7 +70,8 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._values = (folder / "values").open("wb")
         self._modules = modules
         self.count = self._kept = 0
-        self._is_paused, self._process = False, os.getpid()
+        self._is_paused = self._is_over = False
+        self._process = os.getpid()
         self._undefined: dict[int, _Memory] = {}  # what was allocated by an operation, and not written to as a whole
         self._sources: dict[int, _Memory] = {}  # what an operation was the last to write to
         self._starts: list[int] = []  # the sequence number of autograd before which the forward operations lie
@@ -91,7 +92,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Record no more."""
-        self._is_paused = True
+        self._is_over = True
         # Within a mode of the user's it stays where it is, and does nothing.
         if _get_current_dispatch_mode() is self:
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
@@ -102,7 +103,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Compute an operation, and record it."""
         kwargs = kwargs or {}
         # What a profile marks computes nothing. A loader's worker was forked off, and writes to the same files.
-        if self._is_paused or func.namespace == "profiler" or os.getpid() != self._process:
+        if self._is_over or self._is_paused or func.namespace == "profiler" or os.getpid() != self._process:
             return func(*args, **kwargs)
         name = func.overloadpacket.__name__
         given = list(_arguments(func, name, args, kwargs))
@@ -153,7 +154,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
             "values": values,
         }
         self._log.write(json.dumps(record) + "\n")
-        self._is_paused = self.count >= MOST_OPERATIONS
+        self._is_over = self.count >= MOST_OPERATIONS
         return result
 
     def _source(self, tensor: Tensor) -> int:

@@ -12,6 +12,7 @@ from seedbed.auditing.observing import Window
 from seedbed.auditing.seen import seeded_otherwise
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Parting, parting
+from seedbed.errors import first_line
 
 TRIES = 3  # to catch a difference that is not there each time
 STEPS_WATCHED = 10  # in which it may come up again
@@ -19,6 +20,11 @@ _PER_STEP = 4  # records
 NEAR = 50  # records from the start, of which all is looked at at once
 FARTHEST = 1000  # records from the start, of all of which operations and lines can be recorded
 _TRIED, _CONTROL = 100, 200  # numbers of repetitions that no condition uses
+
+
+class _NotLookedError(Exception):
+    """A run cannot be trained with every operation and line recorded; its message says why."""
+
 
 _Found = tuple[OperationParting | None, LineParting | None]
 
@@ -35,8 +41,11 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
         line = _drawing(lab, condition, found)
         if line is not None:
             return Origin(found, line=line)
-    search = _repeated(lab, condition, found) if condition.is_repetition else _once(lab, condition, found)
-    operation, line = search
+    look = _repeated if condition.is_repetition else _once
+    try:
+        operation, line = look(lab, condition, found)
+    except _NotLookedError as error:
+        return Origin(found, caught=False, not_looked=str(error))
     if own and (operation is None or not operation.is_certain):
         return Origin(found, seeding=own[0])
     nothing = operation is None and line is None
@@ -75,7 +84,11 @@ def _searched(
     line: LineParting | None = None
     for window in windows:
         settings = pair if control is None else (*pair, control)
-        ours, theirs, *same = lab.closely(settings, window, steps)
+        ours, theirs, *same = seen = lab.closely(settings, window, steps)
+        for each in seen:
+            own = lab.known(each.setting)
+            if each.error is not None and (own is None or own.error is None):  # not one that fails by itself
+                raise _NotLookedError(first_line(each.error))
         folders = [each.folder for each in same]
         operation, line = _first(
             operation_parting(ours.folder, theirs.folder, folders),

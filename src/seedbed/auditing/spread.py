@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,14 @@ from seedbed.auditing.findings import Spread
 from seedbed.auditing.lab import Lab
 from seedbed.auditing.setting import Setting
 from seedbed.errors import SeedbedError
+from seedbed.experiments import Experiment
+from seedbed.programs import Program
 from seedbed.records import Status
 from seedbed.runner import run
-from seedbed.seeds import Assignment
+from seedbed.seeds import LARGEST_SEED, Assignment
 from seedbed.store import load
 from seedbed.study import PROGRAM, TRIAL, Study
+from seedbed.trials import Trial
 
 ENOUGH = 8  # runs of a study from which on its spread is taken
 MADE = 12  # runs that are made where there is none
@@ -38,8 +42,33 @@ class _Sample:
     predictions: Sequence[Mapping[str, Any]]
 
 
-def of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> Spread | None:
-    """The spread of the study of that name; None where there is none, or it has too few runs."""
+def over_seeds(
+    subject: Experiment | Trial | Program,
+    primary: str,
+    assignment: Assignment,
+    store: str | os.PathLike[str],
+    options: Mapping[str, Any],
+) -> Spread | None:
+    """The spread of the subject's study in the store; where it has too few runs, over the seeds from this one on, in a
+    study that is not kept.
+
+    Args:
+        options: of ``seedbed.run``, for runs that are made.
+
+    Raises:
+        InputError, WorkerError: they cannot be made.
+    """
+    stored = _of_store(subject.study_name, primary, assignment.split, store)
+    if stored is not None:
+        return stored
+    seeds = [Assignment.plain((assignment.init + k) % (LARGEST_SEED + 1), assignment.split) for k in range(MADE)]
+    with tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
+        study = run(subject, seeds, store=Path(folder) / "spread.db", verify=False, **options).done
+        how = "" if study.identity.engine in (TRIAL, PROGRAM) else f" by the {study.identity.engine} engine"
+        return _of(_of_study(study, primary), f"{len(study)} seeds trained for it{how}")
+
+
+def _of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> Spread | None:
     try:
         study = load(name, store).plain.filter(splits=[split]).done
     except SeedbedError:
@@ -47,16 +76,6 @@ def of_store(name: str, primary: str, split: int, store: str | os.PathLike[str])
     if len(study) < ENOUGH or primary not in study.scores:
         return None
     return _of(_of_study(study, primary), f"{len(study)} runs of study {study.name}")
-
-
-def of_new_runs(
-    subject: Any, primary: str, run_seed: int, split: int, folder: Path, options: Mapping[str, Any]
-) -> Spread | None:
-    """The spread over the seeds that follow, in a study of its own that is not kept."""
-    seeds = [Assignment.plain((run_seed + k) % 2**32, split) for k in range(MADE)]
-    study = run(subject, seeds, store=folder / "spread.db", verify=False, **options).done
-    how = "" if study.identity.engine in (TRIAL, PROGRAM) else f" by the {study.identity.engine} engine"
-    return _of(_of_study(study, primary), f"{len(study)} seeds trained for it{how}")
 
 
 def of_short_runs(lab: Lab, base: Setting, primary: str, steps: int) -> Spread | None:

@@ -7,13 +7,10 @@ import sys
 import traceback
 from types import FrameType
 
-import torch
-
 from seedbed.errors import InputError
+from seedbed.userlines import is_users
 
-_TORCH = os.path.dirname(torch.__file__)
 _HERE = os.path.dirname(__file__)
-_PYTHON = os.path.dirname(os.__file__)
 
 
 class Refusal(InputError):  # noqa: N818
@@ -27,7 +24,7 @@ def users_line() -> str:
         path = frame.f_code.co_filename
         if os.path.dirname(path) == _HERE and frame.f_code.co_name in _ENTRIES:
             return ""  # beyond this frame lies the code that asked for the capture
-        if _is_users(path):
+        if is_users(path):
             return f" ({path}, line {frame.f_lineno})"
         frame = frame.f_back
     return ""
@@ -40,12 +37,8 @@ def as_refusal(error: Exception, origin: str) -> Refusal:
     """An exception that came up while the step was run or traced, as a refusal."""
     if isinstance(error, Refusal):
         return error
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_users(f.filename)]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     text = " ".join(str(error).split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return Refusal(f"{origin} cannot be captured: {type(error).__name__}: {text}{place}")
-
-
-def _is_users(path: str) -> bool:
-    return "site-packages" not in path and not path.startswith((_TORCH, _HERE, _PYTHON, "<"))

@@ -137,7 +137,7 @@ def show(found: Any, console: Any) -> None:
             terminal.paragraph(each, console)
     if lint := report.lint_lines(found):
         print(file=console.file)
-        terminal.paragraph("Seen in the files", console, style="bold")
+        terminal.paragraph("Seen in the files and in the run", console, style="bold")
         for each in lint:
             terminal.paragraph(each, console)
     if notes := report.notes(found):

@@ -249,6 +249,8 @@ def _told(origin: Origin) -> str:
     if origin.within_libraries:
         made = "; ".join(origin.within_libraries)
         return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
+    if origin.not_looked is not None:
+        return f"Parts {place}; it could not be looked at closely: {origin.not_looked}."
     if not origin.caught:
         return f"Parts {place}; trained to there again and looked at closely, it did not."
     return f"Parts {place}."
