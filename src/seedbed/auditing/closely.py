@@ -17,7 +17,7 @@ from seedbed.userlines import Line
 
 GENERATORS = ("Python's", "numpy's", "torch's")
 _MANTISSAS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}  # bits behind the leading one
-_Bits = {2: np.int16, 4: np.int32, 8: np.int64}
+_BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,8 @@ def _parting(
 ) -> OperationParting:
     line = None if record["file"] is None else Line(record["file"], record["line"], record["function"])
     shapes = tuple(map(tuple, record["shapes"]))
-    return OperationParting(
-        place, what, record["name"], record["phase"], record["module"], line, shapes, other, size
-    )  # fmt: skip
+    found = record["name"], record["phase"], record["module"]
+    return OperationParting(place, what, *found, line, shapes, other, size)
 
 
 def _where(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +210,7 @@ def size_of(one: NDArray[Any], other: NDArray[Any], dtype: str) -> Size:
     """How far two arrays lie apart. ``dtype`` is torch's name of their type; bfloat16 comes as its bits, int16."""
     ulps: int | None = None
     if dtype in _MANTISSAS:
-        bits = _Bits[one.dtype.itemsize]
+        bits = _BITS[one.dtype.itemsize]
         apart = _ordered(one.view(bits)) - _ordered(other.view(bits))
         ulps = max(map(abs, (int(apart.max(initial=0)), int(apart.min(initial=0)))))
     if dtype == "bfloat16":

@@ -133,7 +133,7 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
             sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
         if each.effect is not None and (audit.by_results or _at_the_end(each.origin)):
             apart = [f"{name} by {change:+.2g}" for name, change in each.effect.scores.items() if change]
-            told = f"Results that differ: {', '.join(apart)}."
+            told = f"Results that differ: {', '.join(apart) or 'predictions'}."
             sentences = [told, *sentences[1:]] if audit.by_results else [sentences[0], told, *sentences[1:]]
         if each.cures:
             sentences.append(f"Tried: {'; '.join(map(_cure, each.cures))}.")
@@ -252,7 +252,7 @@ def _told(origin: Origin) -> str:
     if origin.not_looked is not None:
         return f"Parts {place}; it could not be looked at closely: {origin.not_looked}."
     if not origin.caught:
-        return f"Parts {place}; trained to there again and looked at closely, it did not."
+        return f"Parts {place}; trained to there again and looked at closely, it did not part again."
     return f"Parts {place}."
 
 
