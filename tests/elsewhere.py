@@ -149,8 +149,9 @@ def _register() -> None:
     devices.KINDS[NAME] = Elsewhere
 
 
-_LIBRARY = torch.library.Library("aten", "IMPL")
-_register()
+if not torch.cuda.is_available():  # a process computes on one kind of device beside the processor
+    _LIBRARY = torch.library.Library("aten", "IMPL")
+    _register()
 DEVICE = Elsewhere()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.auditing.tape import Kind, Parting, Tape, TapeWriter, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, TapeWriter, agree, parting
 
 RECORDS = st.tuples(st.sampled_from(list(Kind)), st.integers(0, 50), st.text(max_size=4), st.integers(0, 2**64 - 1))
 
@@ -47,6 +47,29 @@ def test_a_tape_that_ends_early_parts_at_its_end(records, length):
     assert found.place == len(shorter)
     assert found.other is None
     assert found.is_structural
+
+
+def test_across_devices_generators_of_gpus_are_no_part_of_it(tmp_path):
+    ours = [(Kind.GENERATORS, 1, "before", 5), (Kind.GPUS, 1, "before", 0), (Kind.STEP, 1, "parameters", 6)]
+    theirs = [ours[0], (Kind.GPUS, 1, "before", 3), ours[2]]
+    one, other = written(ours, tmp_path / "a"), written(theirs, tmp_path / "b")
+    assert parting(one, other).place == 1
+    assert not agree(one, other)
+    assert parting(one, other, across_devices=True) is None
+    third = written([*theirs[:2], (Kind.STEP, 1, "parameters", 7)], tmp_path / "c")
+    assert parting(one, third, across_devices=True).place == 2
+
+
+def test_steps_that_draw_are_told_by_where_generators_stand_around_them(tmp_path):
+    def tape(*stands):
+        records = [(Kind.GENERATORS, 0, "before training", 1)]
+        for step, (before, after) in enumerate(stands, 1):
+            records += [(Kind.GENERATORS, step, "before", before), (Kind.STEP, step, "", step)]
+            records += [(Kind.GENERATORS, step, "after", after)]
+        return written(records, tmp_path / str(stands))
+
+    assert not tape((1, 1), (2, 2)).draws_in_steps  # the loader draws between them
+    assert tape((1, 1), (2, 3)).draws_in_steps
 
 
 def test_another_value_is_no_difference_of_structure():

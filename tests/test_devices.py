@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,14 +16,14 @@ import seedbed as sb
 from seedbed import devices, engines, verification
 from seedbed.building import make_data
 from seedbed.devices import CPU, Cuda, Device
+from seedbed.engines.stacked import block as block_module
 from seedbed.engines.stacked import engine as engine_module
+from seedbed.engines.stacked.recorded import WORTHWHILE, CannotRecordError, Recorded
 from seedbed.records import Recording, RunResult, Status
 from seedbed.seeds import Assignment
 from seedbed.store import load
 from seedbed.torch_settings import applied, settings_for, torch_settings
 from tests import elsewhere
-from tests.elsewhere import DEVICE as ELSEWHERE
-from tests.elsewhere import NAME
 from tests.test_stacked_engine import NETWORKS
 from tests.trainings import FINAL_GAP, NUDGES, TRAININGS, Training, dropout_net, gap, plain_net
 
@@ -33,12 +33,24 @@ TRAINED = {name: each for name, each in {**TRAININGS, **NETWORKS}.items() if nam
 DRAWING = {"dropout", "augmented", "drop-last", "unshuffled", "images", "words"}  # masks of dropout among them
 STACKED = [name for name in TRAINED if name != "augmented"]
 
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and torch finds none")
+HAS_GPU = torch.cuda.is_available()
+# A device that is not the processor: a GPU, or where there is none the one that is made for these tests.
+THERE: Device = Cuda() if HAS_GPU else elsewhere.DEVICE
+cuda = pytest.mark.skipif(not HAS_GPU, reason="needs a GPU, and torch finds none")
+made_here = pytest.mark.skipif(HAS_GPU, reason="there is a GPU, and a process computes on one device beside its own")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _full_precision() -> Iterator[None]:
+    """Convolutions and recurrent layers of cuDNN round to TensorFloat32 unless told otherwise."""
+    rounding = {"cuda_matmul_precision", "cudnn_conv_precision", "cudnn_rnn_precision"} if HAS_GPU else set()
+    with applied(dict.fromkeys(rounding, "ieee"), THERE):
+        yield
 
 
 def trained(engine: str, experiment: sb.Experiment, device: Device, *, stack: int = 4) -> list[RunResult]:
@@ -85,7 +97,7 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         Cuda(2).check()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU here")
 def test_a_run_on_a_missing_gpu_stores_nothing(tmp_path: Path, seedbed: Any) -> None:
     experiment = TRAININGS["sgd"].experiment()
     store = tmp_path / "s.db"
@@ -105,7 +117,7 @@ def test_a_processor_is_taken_as_the_process_has_set_it(tmp_path: Path) -> None:
 
 def test_a_cluster_must_be_asked_for_its_gpus(tmp_path: Path) -> None:
     with pytest.raises(sb.InputError, match="give gpus_per_task"):
-        sb.run(TRAININGS["sgd"].experiment(), range(2), device=NAME, on="ray", store=tmp_path / "s.db")
+        sb.run(TRAININGS["sgd"].experiment(), range(2), device=THERE.name, on="ray", store=tmp_path / "s.db")
 
 
 def test_engines_tells_what_runs_on_a_gpu(seedbed: Any) -> None:
@@ -126,9 +138,9 @@ def test_trials_compute_where_they_like(tmp_path: Path) -> None:
 
 def test_lanes_are_of_processors() -> None:
     experiment = TRAININGS["sgd"].experiment()
-    choice = engines.choose("auto", experiment, make_data(experiment, 0), device=ELSEWHERE)
+    choice = engines.choose("auto", experiment, make_data(experiment, 0), device=THERE)
     assert choice.engine.name == "stacked"
-    assert choice.refusals == {"lanes": "it trains on the processor, and elsewhere is asked for"}
+    assert choice.refusals == {"lanes": f"it trains on the processor, and {THERE.name} is asked for"}
 
 
 # Settings
@@ -155,12 +167,13 @@ def test_settings_of_gpus_are_no_part_of_a_processors_environment() -> None:
 # A device that is not the processor
 
 
+@made_here
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_reference_engine_trains_elsewhere_as_on_the_processor(name: str) -> None:
     from seedbed.verification import Nudged
 
     experiment = TRAINED[name].experiment()
-    here, there = (trained("reference", experiment, device) for device in (CPU, ELSEWHERE))
+    here, there = (trained("reference", experiment, device) for device in (CPU, THERE))
     if name in DRAWING:  # other masks
         assert any(a.weights_hash != b.weights_hash for a, b in zip(here, there, strict=True))
         return
@@ -173,6 +186,7 @@ def test_the_reference_engine_trains_elsewhere_as_on_the_processor(name: str) ->
 OTHERS = ("momentum", "adamw", "by-epoch", "cosine", "subset", "clip-norm", "drop-last", "one-batch", "words")
 
 
+@made_here
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in OTHERS else name for name in STACKED]
 )
@@ -181,8 +195,8 @@ def test_engines_agree_elsewhere(name: str) -> None:
     from seedbed.verification import Nudged
 
     experiment = TRAINED[name].experiment()
-    reference, stacked = (trained(engine, experiment, ELSEWHERE) for engine in ("reference", "stacked"))
-    nudged = trained("reference", replace(TRAINED[name], model=Nudged(TRAINED[name].model)).experiment(), ELSEWHERE)
+    reference, stacked = (trained(engine, experiment, THERE) for engine in ("reference", "stacked"))
+    nudged = trained("reference", replace(TRAINED[name], model=Nudged(TRAINED[name].model)).experiment(), THERE)
     bound = max(FINAL_GAP, NUDGES * max(map(gap, nudged, reference)))
     assert max(map(gap, stacked, reference)) < bound
 
@@ -204,8 +218,8 @@ def noisy_net() -> nn.Module:
 
 def test_noise_of_a_models_own_is_drawn_elsewhere_too() -> None:
     experiment = Training(model=noisy_net, epochs=2).experiment()
-    here, there = (trained("reference", experiment, device) for device in (CPU, ELSEWHERE))
-    stacked = trained("stacked", experiment, ELSEWHERE)
+    here, there = (trained("reference", experiment, device) for device in (CPU, THERE))
+    stacked = trained("stacked", experiment, THERE)
     assert max(map(gap, stacked, there)) < FINAL_GAP
     assert min(map(gap, here, there)) > FINAL_GAP
 
@@ -220,6 +234,53 @@ def test_only_masks_of_dropout_are_drawn_by_the_kernel_of_dropout() -> None:
     assert not any(draw.dropped for draw in own)
     assert masks
     assert all(draw.dropped for draw in masks)
+
+
+class Again:
+    """Calls a step each time, with values of its own, as one that is recorded has them."""
+
+    made: ClassVar[list[Again]] = []
+
+    def __init__(self, compute: Any, values: Any, generators: Any) -> None:
+        self._compute, self._values = compute, {key: torch.zeros_like(value) for key, value in values.items()}
+        self.times = 0
+        self.made.append(self)
+
+    def __call__(self, values: Any) -> Any:
+        for key, value in values.items():
+            self._values[key].copy_(value)
+        self.times += 1
+        return self._compute(self._values)
+
+
+class Refused(Again):
+    """Draws first, and then cannot be recorded."""
+
+    def __init__(self, compute: Any, values: Any, generators: Any) -> None:
+        super().__init__(compute, values, generators)
+        compute(values)
+        raise CannotRecordError("not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize("recorded", [Again, Refused])
+@pytest.mark.parametrize("name", ["dropout", "words", "by-epoch", "unshuffled", "clip-norm"])
+def test_steps_that_are_recorded_are_those_that_are_called(
+    name: str, recorded: type[Again], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = {**TRAINED, **NETWORKS}[name]
+    experiment = replace(training, epochs=9).experiment()
+    monkeypatch.setattr(type(THERE), "records_steps", False)
+    called = trained("stacked", experiment, THERE)
+    monkeypatch.setattr(type(THERE), "records_steps", True)
+    monkeypatch.setattr(block_module, "Recorded", recorded)
+    monkeypatch.setattr(Again, "made", [])
+    sent = trained("stacked", experiment, THERE)
+    assert [each.weights_hash for each in sent] == [each.weights_hash for each in called]
+    if recorded is Refused:
+        assert len(Again.made) == 1  # and never tried again
+    else:
+        assert Again.made
+        assert all(each.times >= WORTHWHILE - 1 for each in Again.made)
 
 
 class PartlyDropped(nn.Module):
@@ -238,7 +299,7 @@ class PartlyDropped(nn.Module):
 
 def test_masks_of_tensors_that_lie_otherwise_are_those_of_the_reference_engine() -> None:
     experiment = Training(model=PartlyDropped, epochs=2).experiment()
-    reference, stacked = (trained(engine, experiment, ELSEWHERE) for engine in ("reference", "stacked"))
+    reference, stacked = (trained(engine, experiment, THERE) for engine in ("reference", "stacked"))
     assert max(map(gap, stacked, reference)) < FINAL_GAP
 
 
@@ -255,25 +316,25 @@ def test_what_is_drawn_on_the_processor_for_a_step_elsewhere_is_left_to_the_refe
     experiment = Training(model=DrawsHere, epochs=1).experiment()
     data = make_data(experiment, 0)
     assert engines.make("stacked").refusal(experiment, data) is None
-    told = engines.make("stacked", device=ELSEWHERE).refusal(experiment, data)
+    told = engines.make("stacked", device=THERE).refusal(experiment, data)
     assert told is not None
     assert told.startswith("a step draws random numbers on the processor")
-    assert engines.choose("auto", experiment, data, device=ELSEWHERE).engine.name == "reference"
+    assert engines.choose("auto", experiment, data, device=THERE).engine.name == "reference"
 
 
 def test_a_study_goes_on_where_it_began(tmp_path: Path) -> None:
     experiment, store = TRAININGS["dropout"].experiment(), tmp_path / "s.db"
     how: dict[str, Any] = {"store": store, "workers": 0, "verify": False}
-    first = sb.run(experiment, range(3), device=NAME, stack=4, **how)
-    assert first.identity.device == NAME
+    first = sb.run(experiment, range(3), device=THERE.name, stack=4, **how)
+    assert first.identity.device == THERE.kind
     assert first.identity.engine == "stacked"
     whole = sb.run(experiment, range(5), **how)
-    assert whole.identity.device == NAME
+    assert whole.identity.device == THERE.kind
     assert [run.weights_hash for run in whole.runs[:3]] == [run.weights_hash for run in first.runs]
-    with pytest.raises(sb.IdentityError, match="device: elsewhere stored, cpu now"):
+    with pytest.raises(sb.IdentityError, match=f"device: {THERE.kind} stored, cpu now"):
         sb.run(experiment, range(5), device="cpu", engine="stacked", **how)
     (environment,) = load(first.name, store).environments.values()
-    assert environment.identity["place"] == "elsewhere"
+    assert environment.identity.items() >= THERE.identity().items()
     assert environment.identity["attention_flash"] is False  # the settings under which it was trained
     assert torch_settings()["attention_flash"]  # and this process's own, put back
 
@@ -281,9 +342,9 @@ def test_a_study_goes_on_where_it_began(tmp_path: Path) -> None:
 def test_a_verification_compares_on_the_device() -> None:
     """Of which a part is done in processes: what makes the model brings the device there."""
     experiment = replace(TRAININGS["dropout"], model=elsewhere.dropout_net).experiment()
-    engine = engines.make("stacked", {"stack": 4}, ELSEWHERE)
-    with applied(settings_for(ELSEWHERE), ELSEWHERE):
-        found = verification.verify(experiment, engine, BLOCK, "test/loss", device=ELSEWHERE)
+    engine = engines.make("stacked", {"stack": 4}, THERE)
+    with applied(settings_for(THERE), THERE):
+        found = verification.verify(experiment, engine, BLOCK, "test/loss", device=THERE)
     assert found.warning is None
     assert found.step < found.step_bound < 1e-3
     assert found.final is not None
@@ -303,8 +364,8 @@ class OfProcessor(nn.Module):
 
 def test_what_cannot_be_trained_there_is_told_before_anything_is_stored(tmp_path: Path) -> None:
     experiment = Training(model=OfProcessor, epochs=1).experiment()
-    with pytest.raises(sb.InputError, match=r"cannot be trained on elsewhere.*same device"):
-        sb.run(experiment, range(2), device=NAME, store=tmp_path / "s.db", workers=0)
+    with pytest.raises(sb.InputError, match=rf"cannot be trained on {THERE.name}.*same device"):
+        sb.run(experiment, range(2), device=THERE.name, store=tmp_path / "s.db", workers=0)
     assert not (tmp_path / "s.db").exists()
 
 
@@ -324,12 +385,12 @@ def _full_device(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_full_device")
 def test_memory_that_does_not_do_asks_for_fewer_runs(tmp_path: Path) -> None:
     with pytest.raises(sb.SeedbedError, match=r"not enough memory for 8 runs .* --stack 4 .* --mixed"):
-        sb.run(TRAININGS["sgd"].experiment(), range(2), device=NAME, stack=8, store=tmp_path / "s.db", workers=0)
+        sb.run(TRAININGS["sgd"].experiment(), range(2), device=THERE.name, stack=8, store=tmp_path / "s.db", workers=0)
 
 
 def test_layers_that_draw_within_a_kernel_are_left_to_the_reference_engine() -> None:
     recurrent = replace(NETWORKS["recurrent"], model=functools.partial(_Recurrent, layers=2, dropout=0.2)).experiment()
-    engine = engines.make("stacked", {"stack": 2}, ELSEWHERE)
+    engine = engines.make("stacked", {"stack": 2}, THERE)
     assert "layer (GRU) draws the dropout between its layers" in (
         engine.refusal(recurrent, make_data(recurrent, 0)) or ""
     )
@@ -348,16 +409,7 @@ class _Recurrent(nn.Module):
 # A GPU
 
 
-@pytest.fixture
-def _full_precision() -> Iterator[None]:
-    """Convolutions and recurrent layers of cuDNN round to TensorFloat32 unless told otherwise."""
-    rounding = {"cuda_matmul_precision", "cudnn_conv_precision", "cudnn_rnn_precision"}
-    with applied(dict.fromkeys(rounding, "ieee"), Cuda()):
-        yield
-
-
 @cuda
-@pytest.mark.usefixtures("_full_precision")
 @pytest.mark.parametrize("name", [*(name for name in STACKED if name != "images"), "recurrent"])
 def test_engines_agree_on_a_gpu(name: str) -> None:
     """But for images: the backward pass of adaptive pooling has no determined way there."""
@@ -376,6 +428,27 @@ def test_a_gpu_gives_the_same_bits_again(engine: str) -> None:
     for training in (TRAININGS["dropout"], NETWORKS["signals"], NETWORKS["words"]):
         first, again = (trained(engine, training.experiment(), Cuda()) for _ in range(2))
         assert [each.weights_hash for each in first] == [each.weights_hash for each in again]
+
+
+@cuda
+@pytest.mark.parametrize("name", ["dropout", "signals", "words", "clip-norm", "adam"])
+def test_steps_recorded_on_a_gpu_give_the_bits_of_steps_that_are_called(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = replace({**TRAINED, **NETWORKS}[name], epochs=9).experiment()
+    made: list[Recorded[Any, Any]] = []
+
+    class Counted(Recorded[Any, Any]):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr(block_module, "Recorded", Counted)
+    sent = trained("stacked", experiment, Cuda())
+    assert made
+    monkeypatch.setattr(Cuda, "records_steps", False)
+    called = trained("stacked", experiment, Cuda())
+    assert [each.weights_hash for each in sent] == [each.weights_hash for each in called]
 
 
 @cuda
@@ -407,3 +480,24 @@ def test_a_study_on_a_gpu_is_verified(tmp_path: Path) -> None:
     (environment,) = study.environments.values()
     assert environment.identity["gpu"] == torch.cuda.get_device_name()
     assert environment.identity["cudnn_deterministic"] is True
+
+
+@cuda
+@pytest.mark.parametrize(("name", "cause"), [("sgd", "other-kernel"), ("dropout", "device-draws")])
+def test_an_audit_tells_rounding_from_other_draws_on_a_gpu(name: str, cause: str) -> None:
+    audit = sb.audit(TRAININGS[name].experiment(), 0, conditions=["device"], steps=3, matters=False)
+    (outcome,) = audit.outcomes
+    assert outcome.repeats is False
+    assert outcome.cause is not None
+    assert outcome.cause.name == cause
+    assert outcome.origin is not None
+    assert outcome.origin.parting is not None
+    assert outcome.origin.parting.record.step == 1
+    assert outcome.origin.operation is not None
+    assert (outcome.origin.operation.what, outcome.origin.operation.phase) == ("output", "forward")
+
+
+@cuda
+def test_an_audit_on_a_gpu_follows_the_generators_of_gpus() -> None:
+    audit = sb.audit(TRAININGS["dropout"].experiment(), 0, conditions=["again"], device="cuda", steps=3, matters=False)
+    assert audit.repeats

@@ -32,9 +32,11 @@ class Device:
         index: which one of its kind; None for the one that torch takes of itself.
         alike: settings of torch (names as of ``torch_settings``) under which every engine draws the same numbers.
         determined: settings under which a step gives the same bits each time.
+        records_steps: whether what is sent to it can be recorded once and sent again, as a CUDA graph is.
     """
 
     kind: ClassVar[str] = "cpu"
+    records_steps: ClassVar[bool] = False
     alike: ClassVar[Mapping[str, Any]] = {}
     determined: ClassVar[Mapping[str, Any]] = {}
 
@@ -110,6 +112,7 @@ class Cuda(Device):
     """A GPU of NVIDIA."""
 
     kind = "cuda"
+    records_steps = True
     # Attention is held to plain mathematics, since fused kernels draw their dropout otherwise than single operations.
     alike: ClassVar[Mapping[str, Any]] = {
         "attention_flash": False,

@@ -23,7 +23,7 @@ from seedbed.auditing.of_programs import audit_program
 from seedbed.auditing.seen import seen
 from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
-from seedbed.auditing.tape import Kind, Tape, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, parting
 from seedbed.auditing.watching import Silent, Watcher
 from seedbed.building import make_data, make_model
 from seedbed.devices import parse
@@ -227,7 +227,7 @@ class _Auditing:
         compares_steps = condition.setting.engine == REFERENCE and not condition.setting.wide
         if one.error is not None:
             return Outcome(condition, None, f"what it is compared with failed: {first_line(one.error)}")
-        if other.error is not None and not (compares_steps and _parts_before_its_end(one, other)):
+        if other.error is not None and not (compares_steps and _parts_before_its_end(condition, one, other)):
             return Outcome(condition, None, first_line(other.error), steps=other.steps)
         known = _known_already(condition, one, other, before)
         origin, cause, tried = None, None, tuple[Cure, ...]()
@@ -237,7 +237,7 @@ class _Auditing:
             origin = Origin(None)
         elif known is not None:
             origin, cause, tried = known.origin, known.cause, known.cures
-        elif parting(one.tape, other.tape) is not None:
+        elif _part(condition, one, other) is not None:
             self._watcher.begun(f"{condition.words}: where they part")
             origin = origins.origin_of(self._lab, condition, one, other)
         if origin is None:
@@ -245,7 +245,8 @@ class _Auditing:
         if cause is None and condition.kind != "yardstick":
             repeated = self._lab.known(condition.setting.but(repetition=1))
             unstable = repeated is not None and parting(other.tape, repeated.tape) is not None
-            cause = cause_of(condition, origin, unstable=unstable)
+            other_draws = one.tape.draws_in_steps != other.tape.draws_in_steps
+            cause = cause_of(condition, origin, unstable=unstable, other_draws=other_draws)
             if cause.cures:
                 self._watcher.begun(f"{condition.words}: what would cure it")
                 tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit))
@@ -333,9 +334,14 @@ def _other_shape(one: Mapping[str, str], other: Mapping[str, str]) -> str:
     return f"{name} {other.get(name, 'is not there')}, here {one.get(name, 'not there')}"
 
 
-def _parts_before_its_end(one: Observation, other: Observation) -> bool:
+def _part(condition: Condition, one: Observation, other: Observation) -> Parting | None:
+    """Where the two runs of a condition part."""
+    return parting(one.tape, other.tape, across_devices=condition.crosses_devices)
+
+
+def _parts_before_its_end(condition: Condition, one: Observation, other: Observation) -> bool:
     """Of a run that failed: whether it parted from the other one before that."""
-    found = parting(one.tape, other.tape)
+    found = _part(condition, one, other)
     return found is not None and found.other is not None
 
 
@@ -344,7 +350,7 @@ def _known_already(
 ) -> Outcome | None:
     """An outcome that explains this one too: of a run that does not repeat unchanged, which parts there under every
     condition; or of the same kind of condition, at the same place."""
-    own = parting(one.tape, other.tape)
+    own = _part(condition, one, other)
     for each in before:
         found = None if each.origin is None else each.origin.parting
         if each.repeats is not False or found is None or own is None:

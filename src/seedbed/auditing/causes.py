@@ -80,6 +80,13 @@ OTHER_KERNEL = Cause(
     "Report what it depends on (library, instruction set, device), and keep it the same where bits must be the same: "
     "ATEN_CPU_CAPABILITY=default gives up speed for equal kernels of torch's own on all processors.",
 )
+OTHER_DRAWS = Cause(
+    "device-draws",
+    "A step draws random numbers (dropout, noise), and a GPU draws them from a generator of its own: the same seed "
+    "gives others there. So it is another training and not rounding alone, which comes on top.",
+    "Compare devices over many seeds, not over one; where one run must be the same on both, draw on the processor and "
+    "move what was drawn.",
+)
 OTHER_ENGINE = Cause(
     "other-engine",
     "It computes the same steps in another way, and rounds otherwise; verification holds that to be rounding and no "
@@ -121,13 +128,16 @@ OF_PROGRAMS = {
 }
 
 
-def cause_of(condition: Condition, origin: Origin, *, unstable: bool = False) -> Cause:
+def cause_of(condition: Condition, origin: Origin, *, unstable: bool = False, other_draws: bool = False) -> Cause:
     """The likely cause of a difference, from what was changed and where the runs part.
 
     Args:
         unstable: the changed run does not repeat, either.
+        other_draws: steps draw from the processor's generators in one of the runs only.
     """
     operation = origin.operation
+    if condition.crosses_devices and other_draws:
+        return OTHER_DRAWS
     if condition.family == "engine":
         return OTHER_ENGINE
     if origin.seeding is not None:

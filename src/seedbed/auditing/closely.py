@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seedbed.userlines import Line
 
-GENERATORS = ("Python's", "numpy's", "torch's")
+GENERATORS = ("Python's", "numpy's", "torch's", "the GPU's")
 _MANTISSAS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}  # bits behind the leading one
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 
@@ -259,6 +259,7 @@ def line_parting(
     *,
     variables_but: Collection[str] | None = None,
     variables_last: bool = False,
+    across_devices: bool = False,
 ) -> LineParting | None:
     """The first line after which two windows part; None where they do not.
 
@@ -268,7 +269,9 @@ def line_parting(
         variables_but: look at plain variables only, but for those of these names, and not at generators: of two runs
             that are meant to draw other numbers.
         variables_last: name a variable only where nothing else differs, since nothing tells which of them count.
+        across_devices: only one of them uses the generators of GPUs, which therefore are not looked at.
     """
+    looked_at = len(GENERATORS) - across_devices
     ours, theirs = _entries(one), _entries(other)
     ignored = {each for folder in same for each in _variables_apart(ours, _entries(folder))}
     unseeded: LineParting | None = None
@@ -278,7 +281,7 @@ def line_parting(
         if a.place != b.place:
             return LineParting((before or (a, b))[0].line, a.operations, "flow", "") if unseeded is None else unseeded
         if variables_but is None and before is not None:
-            parted = _generators_part(before, (a, b))
+            parted = _generators_part(before, (a, b), looked_at)
             if parted is not None and parted.what == "generator":
                 return parted
             unseeded = unseeded or parted
@@ -310,13 +313,13 @@ def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:
     return LineParting(line, 0, "draws", whose)
 
 
-def _generators_part(before: tuple[_Entry, _Entry], now: tuple[_Entry, _Entry]) -> LineParting | None:
-    """What the line before has done to the generators, otherwise in one run than in the other.
+def _generators_part(before: tuple[_Entry, _Entry], now: tuple[_Entry, _Entry], looked_at: int) -> LineParting | None:
+    """What the line before has done to the first few generators, otherwise in one run than in the other.
 
     In a new process Python's and numpy's stand anywhere until they are seeded.
     """
     moved, unseeded = [], []
-    for place, name in enumerate(GENERATORS):
+    for place, name in enumerate(GENERATORS[:looked_at]):
         one, other = (entry.generators[place] for entry in before)
         one_now, other_now = (entry.generators[place] for entry in now)
         if (one == other and one_now != other_now) or (one != one_now) != (other != other_now):

@@ -47,6 +47,11 @@ class Condition:
         return self.setting.but(repetition=0) == self.against.but(repetition=0)
 
     @property
+    def crosses_devices(self) -> bool:
+        """Whether the two runs are computed by different devices."""
+        return self.setting.device != self.against.device
+
+    @property
     def family(self) -> str:
         """Its name without a value: ``threads``."""
         return self.name.partition("=")[0]

@@ -119,7 +119,7 @@ def structure(model: nn.Module) -> dict[str, str]:
 
 
 def of_generators() -> int:
-    """Where the global generators of Python, numpy and torch stand."""
+    """Where the global generators of Python, numpy and torch stand, but for those of GPUs."""
     return int(xxhash.xxh3_64_intdigest(struct.pack("<QQQ", of_python(), of_numpy(), of_torch())))
 
 
@@ -142,11 +142,16 @@ def of_numpy() -> int:
 
 
 def of_torch(generator: torch.Generator | None = None) -> int:
-    """Where torch's global generators stand, the processor's and those of GPUs that are in use; or the one given."""
-    if generator is not None:
-        return int(xxhash.xxh3_64_intdigest(generator.get_state().numpy().data))
-    digest = xxhash.xxh3_64(torch.default_generator.get_state().numpy().data)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        for state in torch.cuda.get_rng_state_all():
-            digest.update(state.numpy().data)
+    """Where torch's global generator of the processor stands; or the one given."""
+    state = (generator or torch.default_generator).get_state()
+    return int(xxhash.xxh3_64_intdigest(state.numpy().data))
+
+
+def of_gpus() -> int:
+    """Where torch's global generators of GPUs stand; 0 where this process has not used any."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return 0
+    digest = xxhash.xxh3_64()
+    for state in torch.cuda.get_rng_state_all():
+        digest.update(state.numpy().data)
     return int(digest.intdigest())

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import sys
+import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ class LineTrace:
     """Traces lines between ``start`` and ``stop``, in this thread.
 
     ``lines`` in the folder gets a JSON array for each, of the moment before it runs: file, line, function, event, how
-    many operations were recorded so far, digests of the three generators, the variables that changed since, name to
+    many operations were recorded so far, digests of the generators, the variables that changed since, name to
     digest, whether a model is being evaluated, and, of a return, the line that goes on: file, line, function.
 
     Args:
@@ -62,6 +63,8 @@ class LineTrace:
 
     def start(self) -> None:
         """Begin to trace, in functions that run already too."""
+        # Python 3.12 gives variables that a comprehension of the traced function has not bound yet the value None.
+        warnings.filterwarnings("ignore", "assigning None to unbound local", RuntimeWarning)
         self._before = sys.gettrace()
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
@@ -97,7 +100,7 @@ class LineTrace:
         now = _variables(frame)
         changed = {name: digest for name, digest in now.items() if before.get(name) != digest}
         with self._operations.paused():
-            generators = [digests.of_python(), digests.of_numpy(), digests.of_torch()]
+            generators = [digests.of_python(), digests.of_numpy(), digests.of_torch(), digests.of_gpus()]
         code = frame.f_code
         going_on = users_line(frame.f_back) if event == "return" and frame.f_back is not None else None
         entry = [

@@ -62,6 +62,7 @@ class Observer:
         self._unseen = 0.0  # seconds between these that were spent on observing
         self._seedings: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._has_gpus = torch.cuda.is_available()
         self.step = 0
         self.evaluating = False  # a model, between training steps; told by what drives the training
 
@@ -160,6 +161,8 @@ class Observer:
 
     def _generators(self, label: str, step: int) -> None:
         self.add(Kind.GENERATORS, label, digests.of_generators(), step)
+        if self._has_gpus:
+            self.add(Kind.GPUS, label, digests.of_gpus(), step)
 
     def _paused(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._operations is None else self._operations.paused()

@@ -16,7 +16,7 @@ from seedbed.errors import first_line
 
 TRIES = 3  # to catch a difference that is not there each time
 STEPS_WATCHED = 10  # in which it may come up again
-_PER_STEP = 4  # records
+_PER_STEP = 6  # records, where there are GPUs
 NEAR = 50  # records from the start, of which all is looked at at once
 FARTHEST = 1000  # records from the start, of all of which operations and lines can be recorded
 _TRIED, _CONTROL = 100, 200  # numbers of repetitions that no condition uses
@@ -31,7 +31,7 @@ _Found = tuple[OperationParting | None, LineParting | None]
 
 def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observation) -> Origin | None:
     """Where the run of a condition parts from what it is compared with; None where it does not."""
-    found = parting(one.tape, other.tape)
+    found = parting(one.tape, other.tape, across_devices=condition.crosses_devices)
     if found is None:
         return None
     own, libraries = _seeded_otherwise(lab, condition, one, other)
@@ -57,13 +57,15 @@ def _once(lab: Lab, condition: Condition, found: Parting) -> _Found:
     equal runs: times, process numbers, scratch space of operations."""
     pair = condition.against, condition.setting
     control = condition.against.but(repetition=_CONTROL)
-    return _searched(lab, pair, control, list(_windows(found)), max(1, found.record.step))
+    # What moves the data to another device, long before, is another sequence of operations, and no difference.
+    windows = [_nearest(found)] if condition.crosses_devices else list(_windows(found))
+    return _searched(lab, pair, control, windows, max(1, found.record.step), across_devices=condition.crosses_devices)
 
 
 def _repeated(lab: Lab, condition: Condition, found: Parting) -> _Found:
     """Of two runs that should be the same, and may part elsewhere the next time."""
     windows, nearest = list(_windows(found)), _nearest(found)
-    if found.record.kind in (Kind.BATCH, Kind.STEP, Kind.GENERATORS):
+    if found.record.kind in (Kind.BATCH, Kind.STEP, Kind.GENERATORS, Kind.GPUS):
         before = max(0, nearest.start - _PER_STEP * (STEPS_WATCHED // 2))
         watched = Window(before, nearest.end + _PER_STEP * STEPS_WATCHED)
         windows = [watched if each == nearest else each for each in windows]
@@ -77,7 +79,13 @@ def _repeated(lab: Lab, condition: Condition, found: Parting) -> _Found:
 
 
 def _searched(
-    lab: Lab, pair: tuple[Setting, Setting], control: Setting | None, windows: list[Window], steps: int
+    lab: Lab,
+    pair: tuple[Setting, Setting],
+    control: Setting | None,
+    windows: list[Window],
+    steps: int,
+    *,
+    across_devices: bool = False,
 ) -> _Found:
     """Look at one window after the other, until one tells where the runs part."""
     operation: OperationParting | None = None
@@ -92,7 +100,13 @@ def _searched(
         folders = [each.folder for each in same]
         operation, line = _first(
             operation_parting(ours.folder, theirs.folder, folders),
-            line_parting(ours.folder, theirs.folder, folders, variables_last=control is None),
+            line_parting(
+                ours.folder,
+                theirs.folder,
+                folders,
+                variables_last=control is None,
+                across_devices=across_devices,
+            ),
         )
         # Of what is read, and written by nothing in the window, the way leads further back.
         if line is not None or (operation is not None and operation.what != "input"):
@@ -110,7 +124,8 @@ def _drawing(lab: Lab, condition: Condition, found: Parting) -> LineParting | No
 
 def _nearest(found: Parting) -> Window:
     """The part of the tape in which what differs in its last record was made, or came in."""
-    before = found.place - 1 if found.record.kind in (Kind.GENERATORS, Kind.WEIGHTS) else found.place
+    back = {Kind.WEIGHTS: 1, Kind.GENERATORS: 1, Kind.GPUS: 2}
+    before = found.place - back.get(found.record.kind, 0)
     return Window(max(0, before), found.place)
 
 

@@ -1,7 +1,8 @@
 """What happened in a run, as a tape of short records on disk; and where two tapes part.
 
 Each record holds a digest of what was seen and, chained, of all before it, so that two tapes that agree at a place
-agree in everything before, and the first place where they part is found by bisection.
+agree in everything before, and the first place where they part is found by bisection. Where the generators of GPUs
+stand is beside the chain: a run on the processor uses none, and is compared with one on a GPU in everything else.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ class Kind(enum.IntEnum):
     DATA = 1  # every item of a set, read under fixed generators
     STRUCTURE = 2  # names, types and shapes of parameters and buffers
     WEIGHTS = 3  # their initial values
-    GENERATORS = 4  # where the global generators of Python, numpy and torch stand
+    GENERATORS = 4  # where the global generators of Python, numpy and torch stand, but for those of GPUs
     BATCH = 5  # the rows of a step
     STEP = 6  # parameters and buffers after a step
     RESULT = 7  # scores and predictions at the end
+    GPUS = 8  # where the generators of GPUs stand; only where there are GPUs
 
 
 class TapeWriter:
@@ -60,7 +62,8 @@ class TapeWriter:
             number = self._known[label] = len(self._known)
             self._labels.write(json.dumps(label) + "\n")
             self._labels.flush()
-        head = struct.pack("<QBIQ", self._chain, kind, step, digest)
+        chained = 0 if kind is Kind.GPUS else digest
+        head = struct.pack("<QBIQ", self._chain, kind, step, chained)
         self._chain = xxhash.xxh3_64_intdigest(head + label.encode(errors="surrogatepass"))
         self._waiting += _RECORD.pack(kind, step, number, digest, self._chain)
         self.length += 1
@@ -118,6 +121,18 @@ class Tape:
         """The digest of everything up to and with a place."""
         return int(self._records[place]["chain"])
 
+    def gpus(self, end: int) -> NDArray[Any]:
+        """Digests of where the generators of GPUs stood, of the records before a place; 0 for other records."""
+        part = self._records[:end]
+        return np.where(part["kind"] == Kind.GPUS, part["digest"], 0)
+
+    @property
+    def draws_in_steps(self) -> bool:
+        """Whether a global generator of the processor moved within a step."""
+        seen = self._records[(self._records["kind"] == Kind.GENERATORS) & (self._records["step"] > 0)]
+        moved = seen["digest"][1:] != seen["digest"][:-1]
+        return bool((moved & (seen["step"][1:] == seen["step"][:-1])).any())
+
     @property
     def training(self) -> int:
         """How many records there are before the result, which is another one where training ends earlier."""
@@ -134,7 +149,9 @@ class Tape:
 def agree(one: Tape, other: Tape) -> bool:
     """Whether two tapes are the same as far as the one goes that was ended earlier."""
     length = min(each.training for each in (one, other))
-    return length == 0 or one.chain(length - 1) == other.chain(length - 1)
+    return length == 0 or (
+        one.chain(length - 1) == other.chain(length - 1) and np.array_equal(one.gpus(length), other.gpus(length))
+    )
 
 
 @dataclass(frozen=True)
@@ -160,8 +177,12 @@ class Parting:
         return (self.one.kind, self.one.step, self.one.label) != (self.other.kind, self.other.step, self.other.label)
 
 
-def parting(one: Tape, other: Tape) -> Parting | None:
-    """Where two tapes part, by bisection; None where they are the same."""
+def parting(one: Tape, other: Tape, *, across_devices: bool = False) -> Parting | None:
+    """Where two tapes part, by bisection; None where they are the same.
+
+    Args:
+        across_devices: where the generators of GPUs stand is no part of it.
+    """
     shorter = min(len(one), len(other))
     low, high = 0, shorter  # all before `low` agree; from `high` on they do not
     while low < high:
@@ -170,6 +191,11 @@ def parting(one: Tape, other: Tape) -> Parting | None:
             low = middle + 1
         else:
             high = middle
+    if not across_devices:
+        elsewhere = np.flatnonzero(one.gpus(low) != other.gpus(low))
+        if len(elsewhere):
+            low = int(elsewhere[0])
+            return Parting(low, one[low], other[low])
     if low == shorter and len(one) == len(other):
         return None
     return Parting(low, one[low] if low < len(one) else None, other[low] if low < len(other) else None)

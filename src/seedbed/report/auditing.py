@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seedbed.auditing.causes import OTHER_DRAWS
 from seedbed.auditing.closely import LineParting, OperationParting, Size
 from seedbed.auditing.findings import Apart, Audit, Cure, Origin, Outcome, Spread
 from seedbed.auditing.tape import Kind
@@ -50,11 +51,21 @@ def verdict(audit: Audit) -> str:
         how = "its results" if audit.by_results else "bit for bit"
         opening = (
             f"{who}, on {audit.base}, repeats {how} under {_all_of(repeated)}, but {_listed(differing)} "
-            f"{_gives(differing)} another result, by rounding."
+            f"{_gives(differing)} another result{_by(differing)}."
         )
     else:
         opening = f"{who} is not one result: {_listed(differing)} {_gives(differing)} another one."
     return f"{opening} {_matter(audit)}{not_told}".strip()
+
+
+def _by(differing: Sequence[Outcome]) -> str:
+    """What makes the results of changed conditions differ."""
+    drawn = [each for each in differing if each.cause is OTHER_DRAWS]
+    if not drawn:
+        return ", by rounding"
+    if len(drawn) == len(differing):
+        return ": random numbers of its steps are drawn otherwise there"
+    return f", by rounding, and {_listed(drawn)} since random numbers of its steps are drawn otherwise there"
 
 
 def _matter(audit: Audit) -> str:
@@ -272,6 +283,7 @@ def _where(origin: Origin | None) -> str:
         Kind.STRUCTURE: "in the structure of the model, before any training",
         Kind.WEIGHTS: "in the initial weights",
         Kind.GENERATORS: f"{_at_step(record.step)}, in where the random generators stand {record.label}",
+        Kind.GPUS: f"{_at_step(record.step)}, in where the generators of GPUs stand {record.label}",
         Kind.BATCH: f"{_at_step(record.step)}, in its {record.label}",
         Kind.STEP: f"{_at_step(record.step)}",
         Kind.RESULT: "in the results, with all steps of training the same",

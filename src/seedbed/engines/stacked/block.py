@@ -14,7 +14,8 @@ from seedbed.copying import fresh_copy
 from seedbed.devices import CPU, Device
 from seedbed.engines.draws import RunGenerators
 from seedbed.engines.stacked import optimizing
-from seedbed.engines.stacked.program import Program
+from seedbed.engines.stacked.program import InputKey, Program
+from seedbed.engines.stacked.recorded import WORTHWHILE, Recorded
 from seedbed.engines.starting import Start
 from seedbed.engines.steps import batch_sizes
 from seedbed.errors import InputError
@@ -28,6 +29,7 @@ class Block:
         rows: the training rows, [rows, ...] each, the target last; on the device that computes.
         program: the program of a step on so many rows.
         device: that computes.
+        recording: whether steps are recorded and sent again, on a device that can.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Block:
         rows: tuple[Tensor, ...],
         program: Callable[[int], Program],
         device: Device = CPU,
+        *,
+        recording: bool = True,
     ) -> None:
         self._experiment, self._rows, self._program = experiment, rows, program
         self._count, self._runs = count, len(starts)
@@ -54,6 +58,9 @@ class Block:
         self._generators = [RunGenerators(start, shuffle=experiment.shuffle, device=device) for start in starts]
         self._infinite = self._infinite_buffers()
         self._has_stepped = False
+        self._records = recording and device.records_steps
+        self._recorded: dict[int, Recorded[InputKey, dict[str, Tensor]]] = {}  # by size of batch
+        self._taken: dict[int, int] = {}  # steps, by size of batch
 
     def train_epoch(self, most_steps: int | None = None) -> None:
         """One pass over the training rows, or its first steps."""
@@ -107,8 +114,34 @@ class Block:
         return torch.stack(known).to(self._device)
 
     def _step(self, size: int, place: int, order: Tensor | None) -> None:
-        program = self._program(size)
-        values = dict(self._batch(size, place, order))
+        gradients = self._gradients(size, self._batch(size, place, order))
+        for name, gradient in gradients.items():
+            self._parameters[name].grad = gradient
+        self._optimizer.step()
+        if not self._has_stepped:
+            self._has_stepped = True
+            for known, now in zip(self._infinite, self._infinite_buffers(), strict=True):
+                known |= now
+
+    def _gradients(self, size: int, batch: Mapping[InputKey, Tensor]) -> dict[str, Tensor]:
+        """The gradients of a step by its batch, clipped; buffers get their new values."""
+
+        def compute(batch: Mapping[InputKey, Tensor]) -> dict[str, Tensor]:
+            return self._computed(self._program(size), batch)
+
+        taken = self._taken[size] = self._taken.get(size, 0) + 1
+        if taken == 2 and self._records and self._steps_of(size) >= WORTHWHILE:
+            drawing = [each.drawing for each in self._generators]
+            self._recorded[size] = Recorded(compute, batch, drawing if self._program(size).draws else ())
+        recorded = self._recorded.get(size)
+        return compute(batch) if recorded is None else recorded(batch)
+
+    def _steps_of(self, size: int) -> int:
+        """How many steps of a whole training have so many rows."""
+        return batch_sizes(self._experiment, len(self._rows[0])).count(size) * self._experiment.epochs
+
+    def _computed(self, program: Program, batch: Mapping[InputKey, Tensor]) -> dict[str, Tensor]:
+        values = dict(batch)
         for name, value in self._parameters.items():
             values[InputKind.PARAMETER, name] = value
         for name, value in self._buffers.items():
@@ -123,16 +156,9 @@ class Block:
                     gradients[name] = value.contiguous()
                 else:
                     self._buffers[name].copy_(value)
-            gradients = optimizing.clipped(gradients, self._experiment.clip_norm, self._experiment.clip_value)
-        for name, gradient in gradients.items():
-            self._parameters[name].grad = gradient
-        self._optimizer.step()
-        if not self._has_stepped:
-            self._has_stepped = True
-            for known, now in zip(self._infinite, self._infinite_buffers(), strict=True):
-                known |= now
+            return optimizing.clipped(gradients, self._experiment.clip_norm, self._experiment.clip_value)
 
-    def _batch(self, size: int, place: int, order: Tensor | None) -> Mapping[tuple[InputKind, str], Tensor]:
+    def _batch(self, size: int, place: int, order: Tensor | None) -> Mapping[InputKey, Tensor]:
         if order is None:
             parts = [each[place : place + size].clone() for each in self._rows]  # begins where a fresh tensor does
         else:

@@ -23,6 +23,7 @@ from seedbed.engines.results import failed, finished
 from seedbed.engines.stacked import optimizing, sizing
 from seedbed.engines.stacked.block import Block, wanted
 from seedbed.engines.stacked.program import InputKey, Program, build
+from seedbed.engines.stacked.recorded import CannotRecordError
 from seedbed.engines.stacked.rows import in_memory, whole_rows
 from seedbed.engines.starting import Start, begin
 from seedbed.engines.steps import capture_steps
@@ -188,6 +189,7 @@ class StackedTrainer:
         self._experiment, self._recording, self._stack, self._device = experiment, recording, stack, device
         self._curve_epochs = recording.curve_epochs(experiment.epochs)
         self._programs: dict[tuple[Any, ...], Mapping[int, Program]] = {}  # by the form of the rows
+        self._records_steps = True
         self._prepared = functools.lru_cache(SPLITS_KEPT if device.is_processor else 1)(self._prepare)
 
     def stop(self) -> None:
@@ -247,17 +249,13 @@ class StackedTrainer:
             evaluator = self._prepared(split).evaluator
         except Exception as error:
             raise (self._too_many(error) if memory.has_run_out(error) else error) from error
-        curves: list[dict[str, list[float]]] = [{} for _ in began]
         try:
             with generators.preserved(), fast_path_off():
-                block = self._block(split, list(began.values()))
-                for epoch in range(1, self._experiment.epochs + 1):
-                    block.train_epoch()
-                    if epoch in self._curve_epochs:
-                        for slot, curve in enumerate(curves):
-                            for name, value in evaluator.scores(block.model(slot)).items():
-                                curve.setdefault(name, []).append(value)
-                    told(len(began) * epoch / self._experiment.epochs)
+                try:
+                    block, curves = self._epochs(split, list(began.values()), evaluator, told)
+                except CannotRecordError:
+                    self._records_steps = False
+                    block, curves = self._epochs(split, list(began.values()), evaluator, told)
         except Exception as error:  # the user's code may raise anything
             if memory.has_run_out(error):
                 raise self._too_many(error) from error
@@ -285,6 +283,21 @@ class StackedTrainer:
                 result = failed(assignment, error, since=begun)
             yield result
 
+    def _epochs(
+        self, split: int, starts: Sequence[Start], evaluator: Evaluator, told: Telling
+    ) -> tuple[Block, list[dict[str, list[float]]]]:
+        """All epochs of a block: as it then stands, and the curves of its runs."""
+        block = self._block(split, starts)
+        curves: list[dict[str, list[float]]] = [{} for _ in starts]
+        for epoch in range(1, self._experiment.epochs + 1):
+            block.train_epoch()
+            if epoch in self._curve_epochs:
+                for slot, curve in enumerate(curves):
+                    for name, value in evaluator.scores(block.model(slot)).items():
+                        curve.setdefault(name, []).append(value)
+            told(len(starts) * epoch / self._experiment.epochs)
+        return block, curves
+
     def _too_many(self, error: BaseException) -> WorkerError:
         """That there is no memory for a block, and the way out: fewer runs at once give other bits, and so are asked
         for."""
@@ -298,7 +311,9 @@ class StackedTrainer:
     def _block(self, split: int, starts: Sequence[Start]) -> Block:
         prepared = self._prepared(split)
         programs = prepared.programs.__getitem__
-        return Block(self._experiment, starts, self._stack, prepared.rows, programs, self._device)
+        return Block(
+            self._experiment, starts, self._stack, prepared.rows, programs, self._device, recording=self._records_steps
+        )
 
     def _prepare(self, split: int) -> _Prepared:
         held = _held(make_data(self._experiment, split))
