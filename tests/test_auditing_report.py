@@ -14,8 +14,8 @@ from seedbed.auditing.conditions import made
 from seedbed.auditing.findings import Apart, Audit, Cure, Effect, Origin, Outcome, Spread, Structure
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Parting, Record
-from seedbed.report import auditing as report
 from seedbed.userlines import Line
+from seedbed.words import auditing as report
 
 BASE = Setting()
 PRODUCT = OperationParting(

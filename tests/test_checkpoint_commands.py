@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed.report import text
+from seedbed.words import text
 
 
 def small(epochs: int = 6, lr: float = 0.5) -> sb.Experiment:

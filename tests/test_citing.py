@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import seedbed as sb
-from seedbed.report import citing
 from seedbed.study import Study
+from seedbed.words import citing
 from tests.studies import computed
 
 ACCURACIES = [0.75, 0.7625, 0.7625, 0.775, 0.78, 0.7875, 0.8]

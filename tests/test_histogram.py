@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from seedbed.report import histogram
+from seedbed.words import histogram
 
 floats = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200).map(np.array)
 on_a_grid = st.builds(

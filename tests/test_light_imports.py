@@ -69,7 +69,7 @@ def test_commands_that_read_need_no_torch(line: str, stored: Path) -> None:
         "import seedbed.stats",
         "import seedbed.study",
         "import seedbed.store",
-        "import seedbed.report.text, seedbed.report.terminal",
+        "import seedbed.words.text, seedbed.words.terminal",
         "import seedbed as sb; s = sb.load('trained', {store!r}); s.summary(); s.correct('test')",
         "import seedbed as sb; sb.load('trained', {store!r}).curves('test/loss')",
         "import seedbed.cli as c; c.command.main(['show', 'trained', '--store', {store!r}], standalone_mode=False)",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.report.rounding import decimals, has_width, p_value, plain, shown, with_interval, with_sign
+from seedbed.words.rounding import decimals, has_width, p_value, plain, shown, with_interval, with_sign
 
 widths = st.floats(1e-9, 1e6)
 

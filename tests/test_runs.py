@@ -20,8 +20,8 @@ import seedbed as sb
 from seedbed import environment, executors
 from seedbed.fingerprint import hash_state
 from seedbed.records import RunResult, Status
-from seedbed.report import text
 from seedbed.study import Study
+from seedbed.words import text
 from tests.trainings import TRAININGS, plain_net, rows
 
 SHARED = plain_net()

@@ -18,8 +18,8 @@ import seedbed as sb
 from seedbed import stats
 from seedbed.errors import InputError
 from seedbed.records import EvaluationSet
-from seedbed.report import hunting
 from seedbed.seeds import Assignment, grid
+from seedbed.words import hunting
 from tests.studies import DIVERGED, FAILED, Kept, nothing, refusal, study_of
 
 RNG = np.random.default_rng(0)

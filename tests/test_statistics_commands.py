@@ -18,8 +18,8 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import seedbed as sb
-from seedbed.report import terminal
 from seedbed.store import add_scores, load
+from seedbed.words import terminal
 
 SCORES = """seed,method,test_acc,loss
 0,base,0.80,2.0

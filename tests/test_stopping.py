@@ -19,7 +19,6 @@ from torch.optim import SGD
 import seedbed as sb
 from seedbed import stats
 from seedbed.records import RunResult, Status
-from seedbed.report import stopping as words
 from seedbed.runner.following import Following
 from seedbed.seeds import Assignment
 from seedbed.stats import Interval
@@ -27,6 +26,7 @@ from seedbed.stopped import Stopped
 from seedbed.stopping import Decided, FixedWidth, Look, Stein, look, needed, parse_until, resolve
 from seedbed.store import StudyWriter, delete, note_stopping, stoppings
 from seedbed.study import Study
+from seedbed.words import stopping as words
 from tests.test_runs import Told
 from tests.test_store import ENVIRONMENT, IDENTITY
 from tests.trainings import TRAININGS, Training, plain_net

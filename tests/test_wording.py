@@ -9,9 +9,9 @@ import pytest
 from scipy import stats as reference
 
 import seedbed as sb
-from seedbed.report import wording
 from seedbed.stats import Scope
 from seedbed.study import Study
+from seedbed.words import wording
 from tests.studies import computed
 
 NORMAL = reference.norm.ppf((np.arange(1000) + 0.5) / 1000)  # a sample that is as normal as can be

@@ -33,7 +33,7 @@ class Amount:
             InputError: it is not above 0; or has a percent sign where the score is no share, such as an accuracy that
                 is stored as 81.5; or is 1 or more of a share.
         """
-        from seedbed.report import wording
+        from seedbed.words import wording
 
         typed = f"{self.number:g}{'%' * self.in_percent}"
         if not 0 < self.number < math.inf:

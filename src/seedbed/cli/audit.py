@@ -110,7 +110,7 @@ def audit(
 def _told(found: Any, *, as_json: bool) -> int:
     from rich.console import Console
 
-    from seedbed.report import auditing as report
+    from seedbed.words import auditing as report
 
     if as_json:
         json.dump(report.as_json(found), sys.stdout, indent=1)
@@ -123,8 +123,8 @@ def _told(found: Any, *, as_json: bool) -> int:
 
 def show(found: Any, console: Any) -> None:
     """Print an audit: the verdict, a table, what was found, and what must be known of it."""
-    from seedbed.report import auditing as report
-    from seedbed.report import terminal
+    from seedbed.words import auditing as report
+    from seedbed.words import terminal
 
     terminal.paragraph(report.verdict(found), console, style="bold")
     print(file=console.file)

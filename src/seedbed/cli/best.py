@@ -35,7 +35,7 @@ def best(
     """Tell what the best of k seeds gains by luck alone, and what of its lead is left on other examples."""
     from rich.console import Console
 
-    from seedbed.report import decomposition, hunting, terminal, text, wording
+    from seedbed.words import decomposition, hunting, terminal, text, wording
 
     loaded = at_rule(of_one_kind(load_study(study, store, seeds, split)), at)
     score = loaded.check_score(metric)

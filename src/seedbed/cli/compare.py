@@ -89,9 +89,9 @@ def compare(
 
 def _groups_of(file: str, metric: str | None, columns: dict[str, Any], errors: Console) -> list[Study]:
     """A study for each group of a table; what was guessed of its columns is told."""
-    from seedbed.report import terminal
     from seedbed.scores import read_scores
     from seedbed.study import Study
+    from seedbed.words import terminal
 
     scores = read_scores(file, metric=metric, **columns)
     if len(scores.groups) < 2:
@@ -110,7 +110,7 @@ def compare_studies(studies: list[Study], options: dict[str, Any], as_json: bool
     import dataclasses
 
     from seedbed import comparing
-    from seedbed.report import comparison, terminal, text, wording
+    from seedbed.words import comparison, terminal, text, wording
 
     score, confidence = studies[0].check_score(options["metric"]), options["confidence"]
     options = {**options, "metric": score}

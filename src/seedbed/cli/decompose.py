@@ -44,7 +44,7 @@ def decompose(
     """
     from rich.console import Console
 
-    from seedbed.report import decomposition, terminal, text, wording
+    from seedbed.words import decomposition, terminal, text, wording
 
     loaded = load_study(study, store, None, split)
     if at is not None:  # of the runs that can be taken apart: the others may have no curves

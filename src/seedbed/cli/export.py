@@ -113,7 +113,7 @@ def _mode(target: Path) -> int:
 
 
 def _write_rows(study: Study, form: str, file: TextIO) -> None:
-    from seedbed.report import text
+    from seedbed.words import text
 
     rows = study.rows()
     if form == "csv":

@@ -80,7 +80,7 @@ def import_(file: str, metrics: tuple[str, ...], name: str | None, store: str, a
 
 def _print_studies(studies: list[Study], added: list[int], metrics: tuple[str, ...], console: Console) -> None:
     from seedbed.records import Status
-    from seedbed.report import terminal
+    from seedbed.words import terminal
 
     columns = ("study", "runs", "added", "diverged", *(f"{metric}, mean ± sd" for metric in metrics))
     rows = [
@@ -97,7 +97,7 @@ def _print_studies(studies: list[Study], added: list[int], metrics: tuple[str, .
 
 
 def _mean(study: Study, metric: str) -> str:
-    from seedbed.report.rounding import plain
+    from seedbed.words.rounding import plain
 
     if metric not in study.scores:
         return "-"
@@ -107,7 +107,7 @@ def _mean(study: Study, metric: str) -> str:
 
 def _as_json(study: Study, added: int) -> dict[str, Any]:
     from seedbed.records import Status
-    from seedbed.report.text import json_value
+    from seedbed.words.text import json_value
 
     return {
         "study": study.name,

@@ -25,8 +25,8 @@ def merge(sources: tuple[str, ...], store: str, mixed: bool, as_json: bool) -> i
     from rich.console import Console
 
     from seedbed.locations import shown
-    from seedbed.report import terminal
     from seedbed.store import merge as merge_stores
+    from seedbed.words import terminal
 
     found = merge_stores(sources, store, mixed=mixed)
     if as_json:

@@ -44,7 +44,7 @@ def plan(
     """
     from rich.console import Console
 
-    from seedbed.report import planning, terminal, text, wording
+    from seedbed.words import planning, terminal, text, wording
 
     loaded = at_rule(of_one_kind(load_study(study, store, None, None)), at)
     score = loaded.check_score(metric)

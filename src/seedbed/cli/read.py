@@ -59,9 +59,9 @@ def studies(store: str, as_json: bool) -> int:
     """List the studies of a store, the oldest first."""
     from rich.console import Console
 
-    from seedbed.report import terminal
     from seedbed.scores import IMPORTED
     from seedbed.store import studies as list_studies
+    from seedbed.words import terminal
 
     found = list_studies(store)
     if as_json:
@@ -114,8 +114,8 @@ def show(
     """Show a study: a summary of every score over its runs, and how the main one is distributed."""
     from rich.console import Console
 
-    from seedbed.report import citing, stopping, terminal, text
     from seedbed.store import stoppings
+    from seedbed.words import citing, stopping, terminal, text
 
     whole = load_study(study, store, seeds, split)
     loaded = at_rule(of_one_kind(whole, roles=roles), at)
@@ -174,8 +174,8 @@ def at_rule(study: Study, at: str | None) -> Study:
 
 def print_verifications(study: Study, store: str, console: Console) -> None:
     """Print how far a fast engine's runs lie from the reference engine's, where that is stored."""
-    from seedbed.report import terminal
     from seedbed.store import recall
+    from seedbed.words import terminal
 
     for environment in study.environments:
         if (found := recall(study.name, environment, store)) is not None:

@@ -130,7 +130,7 @@ def run(
 
     from seedbed import runner, targets
     from seedbed.records import Status
-    from seedbed.report import terminal, text
+    from seedbed.words import terminal, text
 
     errors = Console(stderr=True)
     with (

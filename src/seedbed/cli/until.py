@@ -165,8 +165,8 @@ def run(
     from seedbed import runner
     from seedbed import targets as found
     from seedbed.programs import Program
-    from seedbed.report.rule_progress import RuleWatcher
     from seedbed.stopping import Decided
+    from seedbed.words.rule_progress import RuleWatcher
 
     errors = Console(stderr=True)
     with (
@@ -207,7 +207,7 @@ def run(
 def _print(studies: Sequence[Study], stopped: Stopped, shown: Shown) -> None:
     from rich.console import Console
 
-    from seedbed.report import stopping, terminal, text
+    from seedbed.words import stopping, terminal, text
 
     console = Console()
     for study in studies:
@@ -228,7 +228,7 @@ def _print(studies: Sequence[Study], stopped: Stopped, shown: Shown) -> None:
 
 
 def _print_json(studies: Sequence[Study], stopped: Stopped) -> None:
-    from seedbed.report import text
+    from seedbed.words import text
 
     told = [text.as_json(study, text.summaries_of(study)) for study in studies]
     rule = {**text.json_value(stopped.as_json()), "beyond": stopped.beyond}

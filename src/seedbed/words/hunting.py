@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from seedbed.errors import InputError
-from seedbed.report import decomposition
-from seedbed.report.rounding import plain, with_interval, with_sign
-from seedbed.report.text import as_sentence, reached_by, run_word
-from seedbed.report.wording import listed
 from seedbed.seeds import Assignment
 from seedbed.stats import Holdout, Interval, Luck, Summary
 from seedbed.stats.best import SEEDS_A_BEST
 from seedbed.study import Study, resampling
+from seedbed.words import decomposition
+from seedbed.words.rounding import plain, with_interval, with_sign
+from seedbed.words.text import as_sentence, reached_by, run_word
+from seedbed.words.wording import listed
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from seedbed.checkpoints import Best, EpochSummary
 from seedbed.records import Status
-from seedbed.report import wording
-from seedbed.report.rounding import has_width, plain, with_interval
 from seedbed.seeds import ROLES, Assignment
 from seedbed.stats import Summary
 from seedbed.stats.one_sample import MeanMethod
 from seedbed.study import StoredRun, Study, StudyIdentity
+from seedbed.words import wording
+from seedbed.words.rounding import has_width, plain, with_interval
 
 SEEDS_SHOWN = 3  # of runs that share the least or greatest value
 

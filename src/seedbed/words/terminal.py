@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from seedbed.records import RunResult, Status
-from seedbed.report import histogram, text, wording
 from seedbed.stats import Summary
 from seedbed.study import Study
+from seedbed.words import histogram, text, wording
 
 GAP = "  "  # between two columns
 LEAST_ROOM = 30  # cells to wrap a text in

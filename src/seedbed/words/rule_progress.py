@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from seedbed.records import RunResult, Status
-from seedbed.report import stopping, text
-from seedbed.report.terminal import PLAIN_SECONDS, ProgressWatcher
 from seedbed.stopped import Stopped
 from seedbed.stopping import Look
 from seedbed.study import Study
+from seedbed.words import stopping, text
+from seedbed.words.terminal import PLAIN_SECONDS, ProgressWatcher
 
 
 class RuleWatcher(ProgressWatcher):

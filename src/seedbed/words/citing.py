@@ -6,10 +6,10 @@ import math
 import re
 
 from seedbed.checkpoints import AtEpoch
-from seedbed.report import text, wording
-from seedbed.report.rounding import half_of, has_width
 from seedbed.stats import Summary
 from seedbed.study import Study
+from seedbed.words import text, wording
+from seedbed.words.rounding import half_of, has_width
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

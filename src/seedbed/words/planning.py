@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seedbed.errors import InputError
-from seedbed.report import wording
-from seedbed.report.rounding import has_width, with_interval
-from seedbed.report.text import counted
 from seedbed.stats import Summary, seeds_for_probability, seeds_for_width, seeds_needed
 from seedbed.study import Study, resampling
+from seedbed.words import wording
+from seedbed.words.rounding import has_width, with_interval
+from seedbed.words.text import counted
 
 FEW = 10  # runs below which a plan says that the sd is known poorly
 

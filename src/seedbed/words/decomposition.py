@@ -9,10 +9,10 @@ import numpy as np
 
 from seedbed.designs import WORDS
 from seedbed.errors import InputError
-from seedbed.report.rounding import decimals, half_of, plain, shown, with_interval
 from seedbed.stats import Component, CrossedComponents, Holdout, Isolated, TestSetLuck, VarianceComponents
 from seedbed.stats.factors import RESIDUAL
 from seedbed.study import Study
+from seedbed.words.rounding import decimals, half_of, plain, shown, with_interval
 
 COLUMNS = ("source", "share of variance", "as sd", "95 % CI of that sd", "variance")
 SAME = 1e-6  # a score that differs no more from the share of right examples is an accuracy, stored in any precision

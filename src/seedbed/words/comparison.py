@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from seedbed.report.rounding import decimals, half_of, p_value, shown, with_interval
-from seedbed.report.text import counted, json_value
 from seedbed.stats import Comparison, Comparisons, Interval
 from seedbed.stats.resampled import CORRECTED
+from seedbed.words.rounding import decimals, half_of, p_value, shown, with_interval
+from seedbed.words.text import counted, json_value
 
 EXPLANATION = {
     "unresolved": "Unresolved: these runs do not say which mean is higher",

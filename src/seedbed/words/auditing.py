@@ -12,9 +12,9 @@ from seedbed.auditing.causes import OTHER_DRAWS
 from seedbed.auditing.closely import LineParting, OperationParting, Size
 from seedbed.auditing.findings import Apart, Audit, Cure, Origin, Outcome, Spread
 from seedbed.auditing.tape import Kind
-from seedbed.report.rounding import plain
-from seedbed.report.text import counted, json_value
 from seedbed.userlines import Line
+from seedbed.words.rounding import plain
+from seedbed.words.text import counted, json_value
 
 COLUMNS = ("condition", "repeats", "parts", "weights", "predictions", "score")
 GROWTH_SHOWN = 5  # steps

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedbed.report.rounding import decimals, half_of, has_width, shown
 from seedbed.stats import Scope, Summary
 from seedbed.stats.resampled import CORRECTED, DATA_SETS
 from seedbed.study import Study
+from seedbed.words.rounding import decimals, half_of, has_width, shown
 
 _SETS = {"train": "training", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _SHARES = re.compile(r"(^|[_.-])(accuracy|acc|top_?[15]|error_rate|precision|recall|f1)($|[_.-])")

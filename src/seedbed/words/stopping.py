@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from seedbed.report.text import counted
 from seedbed.stats import Interval
 from seedbed.stopped import AnyRule, Stopped
 from seedbed.stopping import Decided, FixedWidth, Look
+from seedbed.words.text import counted
 
 #: What must be said beside ordinary intervals of runs whose number was chosen by looking at their scores.
 NOTE = (

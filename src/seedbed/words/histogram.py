@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedbed.report.rounding import decimals, plain, shown
+from seedbed.words.rounding import decimals, plain, shown
 
 MOST_BINS = 16
 LEAST_SCALE = 1e-290  # of values below which the width of a bin could not be computed

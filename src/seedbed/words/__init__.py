@@ -1,0 +1,1 @@
+"""What people read: every result in words and lines."""
