@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from seedbed import metrics
+    from seedbed import metrics, plot
     from seedbed.auditing.calls import audit
     from seedbed.auditing.findings import Audit
     from seedbed.comparing import compare, compare_many
@@ -91,6 +91,7 @@ __all__ = [
     "merge",
     "metrics",
     "parse_seeds",
+    "plot",
     "read_scores",
     "run",
     "run_until",
@@ -101,8 +102,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "metrics":
-        return importlib.import_module("seedbed.metrics")
+    if name in ("metrics", "plot"):
+        return importlib.import_module(f"seedbed.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'seedbed' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

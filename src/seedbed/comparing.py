@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from seedbed import stats
 from seedbed.errors import InputError
-from seedbed.records import Status
 from seedbed.stats import Comparison, Comparisons, resampled
 from seedbed.stats.compare import CompareMethod
 from seedbed.study import Study, resampling
@@ -204,10 +203,7 @@ def _line_up_splits(
     """A score of each split that all of these studies have: the mean of its runs."""
     if paired is False:
         raise InputError("method corrected is of pairs, the same splits of both: leave paired out")
-    ended = {
-        name: replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
-        for name, study in studies.items()
-    }
+    ended = {name: study.ended for name, study in studies.items()}
     for name, study in ended.items():
         study.check_score(score)
         if not study.runs:
@@ -276,7 +272,7 @@ def _joint(scopes: Sequence[stats.Scope]) -> stats.Scope:
 def _runs_to_compare(study: Study, score: str) -> Study:
     """Runs that ended and share no seed among themselves; the plain ones where there are such."""
     study.check_score(score)
-    ended = replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
+    ended = study.ended
     chosen = ended.plain if ended.plain.runs else ended
     if not chosen.runs:
         raise InputError(f"{study.name} has no run to compare")

@@ -34,6 +34,7 @@ from seedbed.stats.sequences import (
     stein_second_stage,
 )
 from seedbed.stats.several import Aggregate, Comparisons, adjust, aggregate, compare_many, violation_ratio
+from seedbed.stats.small_studies import SmallStudies, small_studies
 from seedbed.stats.summary import Summary, summarize
 from seedbed.stats.superiority import probability_better
 
@@ -51,6 +52,7 @@ __all__ = [
     "Luck",
     "OneWay",
     "Scope",
+    "SmallStudies",
     "Summary",
     "TestSetLuck",
     "VarianceComponents",
@@ -83,6 +85,7 @@ __all__ = [
     "seeds_for_width",
     "seeds_needed",
     "share_interval",
+    "small_studies",
     "stein_interval",
     "stein_second_stage",
     "summarize",

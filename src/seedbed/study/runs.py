@@ -157,6 +157,11 @@ class Runs:
         """The same study, of its runs that converged: the others predict nothing that means anything."""
         return replace(self, runs=tuple(run for run in self.runs if run.status is Status.DONE))
 
+    @cached_property
+    def ended(self) -> Self:
+        """The same study, of its runs that did not fail: those that converged and those that diverged."""
+        return replace(self, runs=tuple(run for run in self.runs if run.status is not Status.FAILED))
+
     def run(self, seed: int | Assignment) -> StoredRun:
         """One run."""
         key = as_assignments(seed)[0].key

@@ -10,7 +10,6 @@ from numpy.random import Generator
 from seedbed import stats
 from seedbed.designs import Crossed, crossed_table
 from seedbed.errors import InputError
-from seedbed.records import Status
 from seedbed.stats import resampled
 from seedbed.stats.one_sample import MEAN_METHODS, MeanMethod
 from seedbed.stats.summary import with_mean_interval, without_intervals
@@ -76,10 +75,9 @@ def mean_interval(
 
 def _ended(study: Runs) -> Runs:
     """The runs that did not fail; an InputError where all have."""
-    ended = replace(study, runs=tuple(run for run in study.runs if run.status is not Status.FAILED))
-    if not ended.runs:
+    if not study.ended.runs:
         raise InputError(f"{study.name} has no run to summarize: all have failed")
-    return ended
+    return study.ended
 
 
 def _table(study: Runs, score: str) -> Crossed:

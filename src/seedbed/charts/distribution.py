@@ -1,0 +1,118 @@
+"""How a score is distributed over seeds: a histogram, the mean with its interval, where further seeds fall."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.charts import intervals, style
+from seedbed.charts.data import Figure, Table, number_format
+from seedbed.stats import Summary
+from seedbed.words import histogram
+from seedbed.words.rounding import has_width
+
+NAME = "distribution"
+MOST_POINTS = 60  # runs that are shown one by one; of more there is a histogram
+MOST_BINS = 45
+
+
+def figure(
+    values: NDArray[np.float64],
+    labels: Sequence[str],
+    summary: Summary,
+    *,
+    title: str,
+    axis: str,
+    share: bool,
+    named: Mapping[str, float],
+) -> Figure:
+    """What the chart shows.
+
+    Args:
+        values: of the runs [runs]; those that diverged are not finite, and left out.
+        labels: what each run is called [runs].
+        summary: of the same values.
+        axis: the score, in words.
+        share: it is written in percent.
+        named: runs to be named, and their values.
+    """
+    finite = np.isfinite(values)
+    found = values[finite]
+    form = number_format(float(found.min()), float(found.max()), share=share) if len(found) else ".4~g"
+    marks = [("mean", "estimate", summary.mean, summary.mean_low, summary.mean_high)]
+    percent = f"{summary.confidence * 100:g}"
+    if has_width(summary.mean_low, summary.mean_high):
+        marks[0] = (f"mean, {percent} % CI", *marks[0][1:])
+    if has_width(summary.next_low, summary.next_high):
+        marks.append((f"{percent} of 100 further seeds", "further", np.nan, summary.next_low, summary.next_high))
+    marks += [(name, "run", value, np.nan, np.nan) for name, value in named.items()]
+    tables = {}
+    if len(found) <= MOST_POINTS:
+        names = [label for label, known in zip(labels, finite, strict=True) if known]
+        tables["runs"] = Table.of(("run", "value", "level"), _stacked(names, found))
+    else:
+        drawn = histogram.of(found, MOST_BINS)
+        bins = zip(drawn.edges[:-1], drawn.edges[1:], drawn.counts, strict=True)
+        tables["bins"] = Table.of(("from", "to", "runs"), bins)
+    tables["marks"] = Table.of(("label", "kind", "value", "low", "high"), marks if len(found) else [])
+    says = f"{len(found):,} runs" + (", in bins of equal width" if "bins" in tables else ", each a point")
+    left = len(values) - len(found)
+    return Figure(
+        NAME, title, f"{axis} of {says}; below them the mean with its interval, and where further seeds fall.", tables,
+        {"x": axis, "runs": "runs"},
+        {"x": form, "value": form, "low": form, "high": form, "from": form, "to": form, "runs": ",d"},
+        (f"{left:,} runs have no such score and are left out.",) if left else (),
+    )  # fmt: skip
+
+
+def _stacked(names: Sequence[str], found: NDArray[np.float64]) -> list[tuple[str, float, int]]:
+    """Points, and on which level each lies so that none hides another: equal and near ones above each other."""
+    width = float(np.ptp(found)) / 40 or 1.0
+    order = np.argsort(found, kind="stable")
+    heights: dict[int, int] = {}
+    rows = []
+    for place in order:
+        column = round(float(found[place] - found.min()) / width)
+        heights[column] = heights.get(column, 0) + 1
+        rows.append((names[place], float(found[place]), heights[column]))
+    return rows
+
+
+def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
+    """The chart of the figure."""
+    scale = alt.Scale(zero=False, nice=True)
+    top: alt.Chart
+    if "bins" in figure.tables:
+        x = style.x_of(figure, "from", titled=False, scale=scale)
+        top = (
+            alt.Chart(style.data(figure.tables["bins"]))
+            .mark_rect(color=style.SKY, stroke="white", strokeWidth=0.5)
+            .encode(
+                x=x,
+                x2="to:Q",
+                y=alt.Y("runs:Q", title=figure.titles["runs"], axis=alt.Axis(tickMinStep=1, format=",d")),
+                y2=alt.datum(0),
+                tooltip=style.told(figure, **{"from": "from", "to": "to", "runs": "runs"}),
+            )
+        )
+    else:
+        levels = max((int(each["level"] or 0) for each in figure.tables["runs"].records()), default=1)
+        height = min(height, 26 + 18 * levels)
+        top = (
+            alt.Chart(style.data(figure.tables["runs"]))
+            .mark_circle(color=style.SKY, size=90, opacity=0.9, stroke="white", strokeWidth=0.5)
+            .encode(
+                x=style.x_of(figure, "value", titled=False, scale=scale),
+                y=alt.Y("level:Q", axis=None, scale=alt.Scale(domain=[0.3, max(3, levels) + 0.7])),
+                tooltip=style.told(figure, run="run", value="value"),
+            )
+        )
+    bottom = intervals.rows(
+        figure, figure.tables["marks"], width=width, scale=scale, colours=(style.BLUE, style.GREY, style.RED)
+    )
+    whole = alt.vconcat(top.properties(width=width, height=height), bottom)
+    return whole.resolve_scale(x="shared", color="independent")

@@ -1,0 +1,112 @@
+"""Charts as files: PNG, SVG and PDF for papers, the description in Vega-Lite, or the data; without a network."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from seedbed.charts import catalogue, style
+from seedbed.charts.data import Figure
+from seedbed.errors import InputError
+
+FORMATS = (".png", ".svg", ".pdf", ".json", ".csv")
+DOTS_PER_INCH = 300  # of a PNG
+SMALLEST, LARGEST = 1.0, 40.0  # inches
+_BESIDE = 140  # pixels that axes and labels take beside what is drawn, at first; then it is measured
+
+
+def check_path(path: str | os.PathLike[str], formats: tuple[str, ...] = FORMATS) -> Path:
+    """A path that can be written to.
+
+    Raises:
+        InputError: its ending is none of these, or nothing can be written there.
+    """
+    found = Path(path)
+    if found.suffix.lower() not in formats:
+        raise InputError(f"{found.name!r} does not say what to write: give an ending of {', '.join(formats)}")
+    folder = found.parent
+    if found.is_dir():
+        raise InputError(f"{found} is a folder: name a file in it")
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: make it, or choose another place for {found.name}")
+    if not os.access(found if found.exists() else folder, os.W_OK):
+        raise InputError(f"{found} cannot be written: no permission")
+    return found
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, width: float | None = None) -> None:
+    """Write a figure to a file, in the form that its ending says.
+
+    Args:
+        width: of the whole picture, in inches; as on a screen where not given.
+
+    Raises:
+        InputError: the ending is unknown, the path cannot be written, or the width is none.
+    """
+    file = check_path(path)
+    if width is not None and not SMALLEST <= width <= LARGEST:
+        raise InputError(f"width must be from {SMALLEST:g} to {LARGEST:g} inches, got {width!r}")
+    _write(file, _contents(figure, file.suffix.lower(), width))
+
+
+def _contents(figure: Figure, ending: str, width: float | None) -> bytes:
+    if ending == ".csv":
+        return figure.table.csv().encode()
+    spec = sized(figure, None if width is None else width * style.POINTS_PER_INCH)
+    if ending == ".json":
+        return (json.dumps(spec, indent=1) + "\n").encode()
+    import vl_convert
+
+    if ending == ".svg":
+        return vl_convert.vegalite_to_svg(spec, vl_version=_version()).encode()
+    if ending == ".pdf":
+        return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=_version()))
+    return bytes(vl_convert.vegalite_to_png(spec, vl_version=_version(), ppi=DOTS_PER_INCH, scale=1))
+
+
+def sized(figure: Figure, pixels: float | None) -> dict[str, Any]:
+    """The Vega-Lite description of a figure; the whole picture so many pixels wide, labels included."""
+    if pixels is None:
+        return _spec(figure, style.WIDTH)
+    inner = max(60, round(pixels) - _BESIDE)
+    for _ in range(2):  # what stands beside depends little on the width
+        found = drawn_width(_spec(figure, inner))
+        if abs(found - pixels) < 1:
+            break
+        inner = max(60, round(inner + pixels - found))
+    return _spec(figure, inner)
+
+
+def drawn_width(spec: dict[str, Any]) -> float:
+    """How wide a chart comes out, in pixels."""
+    import vl_convert
+
+    start = vl_convert.vegalite_to_svg(spec, vl_version=_version())[:2000]
+    width = start.partition('width="')[2].partition('"')[0]
+    return float(width) if width else math.nan
+
+
+def _spec(figure: Figure, width: int) -> dict[str, Any]:
+    spec: dict[str, Any] = catalogue.draw(figure, width=width).to_dict()
+    return spec
+
+
+def _version() -> str:
+    """Vega-Lite's, for which charts are described."""
+    import altair
+
+    return ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def _write(file: Path, contents: bytes) -> None:
+    """Whole or not at all."""
+    writing = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        writing.write_bytes(contents)
+        os.replace(writing, file)
+    except OSError as error:
+        writing.unlink(missing_ok=True)
+        raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
