@@ -61,10 +61,10 @@ def _contents(figure: Figure, ending: str, width: float | None) -> bytes:
     import vl_convert
 
     if ending == ".svg":
-        return vl_convert.vegalite_to_svg(spec, vl_version=_version()).encode()
+        return vl_convert.vegalite_to_svg(spec, vl_version=version()).encode()
     if ending == ".pdf":
-        return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=_version()))
-    return bytes(vl_convert.vegalite_to_png(spec, vl_version=_version(), ppi=DOTS_PER_INCH, scale=1))
+        return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=version()))
+    return bytes(vl_convert.vegalite_to_png(spec, vl_version=version(), ppi=DOTS_PER_INCH, scale=1))
 
 
 def sized(figure: Figure, pixels: float | None) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def drawn_width(spec: dict[str, Any]) -> float:
     """How wide a chart comes out, in pixels."""
     import vl_convert
 
-    start = vl_convert.vegalite_to_svg(spec, vl_version=_version())[:2000]
+    start = vl_convert.vegalite_to_svg(spec, vl_version=version())[:2000]
     width = start.partition('width="')[2].partition('"')[0]
     return float(width) if width else math.nan
 
@@ -94,7 +94,7 @@ def _spec(figure: Figure, width: int) -> dict[str, Any]:
     return spec
 
 
-def _version() -> str:
+def version() -> str:
     """Vega-Lite's, for which charts are described."""
     import altair
 

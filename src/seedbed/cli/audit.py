@@ -91,7 +91,7 @@ def audit(
                 own, seed, conditions=names, steps=steps, split=split, threads=threads, device=device, store=store,
                 matters=not no_matter, watcher=watcher,
             )  # fmt: skip
-        return _told(found, as_json=as_json)
+        return _told(found, store, as_json=as_json)
     if len(target) != 1:
         raise InputError(
             "what is to be audited? Give one experiment or trial, such as people or train.py:mine, or a program: "
@@ -104,13 +104,16 @@ def audit(
             steps=steps, split=split, threads=threads, device=device, store=store, matters=not no_matter,
             watcher=watcher,
         )  # fmt: skip
-    return _told(found, as_json=as_json)
+    return _told(found, store, as_json=as_json)
 
 
-def _told(found: Any, *, as_json: bool) -> int:
+def _told(found: Any, store: str, *, as_json: bool) -> int:
     from rich.console import Console
 
+    from seedbed.store import keep_audit
     from seedbed.words import auditing as report
+
+    keep_audit(found.name, report.as_kept(found), store)  # where there is such a study: its report tells of it
 
     if as_json:
         json.dump(report.as_json(found), sys.stdout, indent=1)

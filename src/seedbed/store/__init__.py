@@ -1,5 +1,6 @@
 """Studies in a database: a SQLite file by default, or a database by its URL."""
 
+from seedbed.store.audits import keep_audit, kept_audit
 from seedbed.store.importing import add_scores
 from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
@@ -20,6 +21,8 @@ __all__ = [
     "add_scores",
     "delete",
     "dismiss",
+    "keep_audit",
+    "kept_audit",
     "load",
     "merge",
     "note_stopping",

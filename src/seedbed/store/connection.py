@@ -24,7 +24,8 @@ BUSY_SECONDS = 60.0
 CONNECT_SECONDS = 10  # until a server that does not answer is given up
 OLDEST_POSTGRES = 10  # the oldest that psycopg talks to
 WRITERS_LOCK = 0x7365656462656431  # "seedbed1": which of PostgreSQL's advisory locks the writers of a database share
-ADDED = (schema.stoppings, schema.outputs)  # tables that a store of the same format may lack, since they came later
+# Tables that a store of the same format may lack, since they came later.
+ADDED = (schema.stoppings, schema.outputs, schema.audits)
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "9p", "webdav"}

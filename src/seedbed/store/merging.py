@@ -375,9 +375,11 @@ def _steps(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
 
 
 def _merge_findings(connection: Connection, source: _Source, study: Any, target: Any) -> None:
-    """What verification found, of which the first stays; and what stopping rules did, of which the one that held."""
-    for row in source.of_study(schema.verifications, study):
-        insert_ignore(connection, schema.verifications, [row | {"study_id": target.id}])
+    """What verification and audits found, of which the first stays; and what stopping rules did, of which the one that
+    held."""
+    for table in (schema.verifications, schema.audits):
+        for row in source.of_study(table, study):
+            insert_ignore(connection, table, [row | {"study_id": target.id}])
     s = schema.stoppings.c
     for row in source.of_study(schema.stoppings, study):
         row["study_id"] = target.id

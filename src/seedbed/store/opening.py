@@ -191,7 +191,15 @@ def delete_study(connection: Connection, study_id: int) -> None:
     runs = sa.select(schema.runs.c.id).where(schema.runs.c.study_id == study_id)
     for table in (schema.scores, schema.curves, schema.predictions, schema.weights, schema.kept, schema.outputs):
         connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
-    for table in (schema.runs, schema.evaluation_sets, schema.splits, schema.verifications, schema.stoppings):
+    of_study = (
+        schema.runs,
+        schema.evaluation_sets,
+        schema.splits,
+        schema.verifications,
+        schema.stoppings,
+        schema.audits,
+    )
+    for table in of_study:
         connection.execute(sa.delete(table).where(table.c.study_id == study_id))
     connection.execute(sa.delete(schema.studies).where(schema.studies.c.id == study_id))
 

@@ -216,3 +216,12 @@ stoppings = Table(
     Column("found", _Json, nullable=False),
     Column("created", Float, nullable=False),  # seconds since 1970
 )
+
+# The last audit of a study, as a report shows it. Added after the first stores were written.
+audits = Table(
+    "seedbed_audits",
+    metadata,
+    Column("study_id", ForeignKey("seedbed_studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("found", _Json, nullable=False),
+    Column("created", Float, nullable=False),  # seconds since 1970
+)

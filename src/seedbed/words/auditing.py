@@ -209,6 +209,34 @@ def as_json(audit: Audit) -> dict[str, Any]:
     }
 
 
+def as_kept(audit: Audit) -> dict[str, Any]:
+    """What is kept of an audit with its study, for a report: its words, and the growth of what differs, as JSON values.
+
+    ``growth`` is condition to [step, distance], and ``growth_of_seeds`` the same between two seeds.
+    """
+    seeds = max(
+        ([[p.step, p.seeds] for p in each.growth if p.seeds is not None] for each in audit.differing),
+        key=len, default=[],
+    )  # fmt: skip
+    growths = {each.condition.words: [[p.step, p.distance] for p in each.growth] for each in audit.differing}
+    kept: dict[str, Any] = json_value(
+        {
+            "verdict": verdict(audit),
+            "headings": headings(audit),
+            "rows": rows(audit),
+            "findings": [[words, sentences] for words, sentences in findings(audit)],
+            "notes": [*notes(audit), *lint_lines(audit)],
+            "growth": {name: _known(points) for name, points in growths.items()},
+            "growth_of_seeds": _known(seeds),
+        }
+    )
+    return kept
+
+
+def _known(points: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [list(point) for point in points if math.isfinite(point[1])]
+
+
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     origin = outcome.origin
     record = None if origin is None or origin.parting is None else origin.parting.record

@@ -1,0 +1,116 @@
+"""A report of stored studies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from seedbed import comparing
+from seedbed import store as stores
+from seedbed.errors import InputError
+from seedbed.reporting import answers, remaking, sections
+from seedbed.reporting.document import Document, Missing, Section
+from seedbed.study import Study
+from seedbed.words import text, wording
+
+BESIDE = (sections.distribution,)  # what is told of each of several studies
+
+
+def document(
+    studies: Sequence[Study], score: str | None = None, store: str | os.PathLike[str] | None = None
+) -> Document:
+    """What is known of one study, or of several beside each other.
+
+    Args:
+        score: the first study's primary one where none is given.
+        store: where verifications and audits of them are looked up; not at all where none is given.
+
+    Raises:
+        InputError: there is no study, one has no run, or no such score.
+    """
+    if not studies:
+        raise InputError("a report needs at least one study")
+    for each in studies:
+        if not isinstance(each, Study):
+            raise InputError(f"a report takes studies, got {type(each).__name__}: sb.load(name) reads one")
+        if not len(each):
+            raise InputError(f"{each.name} has no run to report")
+    names = comparing.names_of(studies)
+    missing: list[Missing] = []
+    found: list[Section] = []
+    answer: tuple[str, ...] = ()
+    chosen = [_of_one_kind(each) for each in studies]
+    chosen_score = _score(chosen[0], score)
+    if chosen_score is None:
+        missing.append(Missing("anything of scores", f"no run of {names[0]} has told a score"))
+        answer = (f"No run of {names[0]} ended with a score.",)
+    elif len(studies) == 1:
+        answer = answers.of_study(chosen[0], chosen_score)
+        for make in sections.OF_ONE:
+            found += make(_for(make, studies[0], chosen[0]), chosen_score, missing)
+    else:
+        said, beside = sections.of_several(chosen, chosen_score, missing)
+        answer = said
+        found += beside
+        for place, (name, each) in enumerate(zip(names, chosen, strict=True)):
+            answer += answers.of_study(each, chosen_score)
+            for one in BESIDE:
+                found += [sections.numbered(section, name, place) for section in one(each, chosen_score, missing)]
+    kept = [None if store is None else stores.kept_audit(each.name, store) for each in studies]
+    for name, audit in zip(names, kept, strict=True):
+        if audit is not None or len(studies) == 1:
+            found += sections.audit(audit, missing, name)
+    return Document(
+        " and ".join(names) if len(names) < 3 else wording.listed(names), answer, tuple(found), _told_once(missing),
+        tuple(_made(studies, names, store)), tuple(filter(None, map(remaking.command, studies))),
+    )  # fmt: skip
+
+
+def _score(study: Study, score: str | None) -> str | None:
+    if not study.scores and score is None:
+        return None
+    return study.check_score(score)
+
+
+def _of_one_kind(study: Study) -> Study:
+    return study.plain if study.plain.runs else study
+
+
+def _for(make: Any, whole: Study, chosen: Study) -> Study:
+    """Of a study that has runs of plain seeds and a crossed design: the latter for where the spread comes from."""
+    return whole if make is sections.causes else chosen
+
+
+def _told_once(missing: Sequence[Missing]) -> tuple[Missing, ...]:
+    """What is missing for one reason, told together."""
+    by_reason: dict[str, list[str]] = {}
+    for each in missing:
+        whats = by_reason.setdefault(each.why, [])
+        if each.what not in whats:
+            whats.append(each.what)
+    return tuple(Missing(wording.listed(whats), why) for why, whats in by_reason.items())
+
+
+def _made(
+    studies: Sequence[Study], names: Sequence[str], store: str | os.PathLike[str] | None
+) -> Iterator[tuple[str, str]]:
+    """How the runs were made, and how far a fast engine's lie from the reference engine's."""
+    several = len(studies) > 1
+    for name, study in zip(names, studies, strict=True):
+        before = f"{name}: " if several else ""
+        yield f"{before}runs", f"{text.counted(len(study), 'run')} {text.origin(study)}, {wording.seeds(study)}"
+        yield f"{before}varied", text.varied(study)
+        yield f"{before}fixed", text.fixed(study)
+        for key, environment in study.environments.items():
+            known = {**environment.identity, **environment.details}
+            yield f"{before}environment", _environment(known)
+            found = None if store is None else stores.recall(study.name, key, store)
+            if found is not None:
+                yield f"{before}verified", found.line
+
+
+def _environment(known: Mapping[str, Any]) -> str:
+    shown = ("seedbed", "python", "torch", "numpy", "llvm", "gpu", "cuda", "processor", "cpu_capability", "cores",
+             "platform", "imported_from")  # fmt: skip
+    return ", ".join(f"{name} {known[name]}" for name in shown if known.get(name) is not None)

@@ -1,0 +1,199 @@
+"""The sections of a report: a question each, with the figures and tables that answer it, or why they cannot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from seedbed import comparing
+from seedbed.charts import catalogue, of_audit, of_study
+from seedbed.charts.data import Figure
+from seedbed.errors import InputError
+from seedbed.reporting.document import Missing, Section, TextTable
+from seedbed.study import Study
+from seedbed.words import comparison, decomposition, hunting, text, wording
+
+CONFIDENCE = 0.95
+
+
+class Gathering:
+    """Figures and tables of a section, as far as a study has what they show; the rest is noted as missing."""
+
+    def __init__(self, missing: list[Missing]) -> None:
+        self.figures: list[Figure] = []
+        self.tables: list[TextTable] = []
+        self.notes: list[str] = []
+        self._missing = missing
+
+    def figure(self, name: str, studies: Sequence[Study], score: str) -> None:
+        """A chart of the catalogue."""
+        self.add(catalogue.CHARTS[name].about, lambda: catalogue.figure(name, studies, score))
+
+    def add(self, what: str, make: Callable[[], Figure]) -> None:
+        """A figure, or why there is none."""
+        try:
+            figure = make()
+        except InputError as error:
+            self._missing.append(Missing(what, str(error)))
+            return
+        self.figures.append(figure)
+        self.notes += figure.notes
+
+    def section(self, key: str, title: str, *text: str) -> Iterator[Section]:
+        """The section, where anything is in it."""
+        if self.figures or self.tables:
+            notes = tuple(dict.fromkeys(self.notes))
+            yield Section(key, title, text, tuple(self.figures), tuple(self.tables), notes)
+
+
+def distribution(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """How scores are distributed over seeds."""
+    found = Gathering(missing)
+    found.figure("distribution", [study], score)
+    found.figure("small_studies", [study], score)
+    summaries = text.summaries_of(study)
+    if summaries:
+        found.tables.append(TextTable("Every score", text.SUMMARY_COLUMNS, tuple(text.summary_rows(study, summaries))))
+        found.notes += text.summary_notes(study, summaries, score)
+    yield from found.section("distribution", "How the score is distributed over seeds")
+
+
+def learning(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """Learning curves of the score, and of the same metric on other rows."""
+    found = Gathering(missing)
+    metric = wording.metric_of(score)
+    same = [each for each in study.scores if wording.metric_of(each) == metric and each != score]
+    found.figure("curves", [study], score)
+    for other in same[:1] if found.figures else ():
+        found.figure("curves", [study], other)
+    yield from found.section("curves", "How runs learn")
+
+
+def planning(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """How many seeds it takes."""
+    found = Gathering(missing)
+    found.figure("settling", [study], score)
+    found.figure("seeds_needed", [study], score)
+    yield from found.section("seeds", "How many seeds it takes")
+
+
+def hunting_for_seeds(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """What choosing the best of several seeds buys."""
+    found = Gathering(missing)
+    found.figure("best_of_k", [study], score)
+    found.figure("lead", [study], score)
+    try:
+        hunt = hunting.hunt(study, score, None, CONFIDENCE)
+    except InputError:
+        hunt = None
+    if hunt is not None and found.figures:
+        found.tables.append(TextTable("The best of k seeds", hunting.COLUMNS, tuple(hunting.rows(hunt))))
+        # What the chart says of missing intervals, the table says in full.
+        found.notes = [note for note in found.notes if not note.startswith("No interval")] + hunting.notes(hunt)
+    yield from found.section(
+        "hunting", "What hunting for a good seed buys",
+        "The best score of several seeds is no property of the method: it grows with the number of seeds tried.",
+    )  # fmt: skip
+
+
+def causes(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """Where the spread comes from, of a crossed design."""
+    found = Gathering(missing)
+    found.figure("heat_map", [study], score)
+    found.figure("components", [study], score)
+    if found.figures:
+        try:
+            components = study.decompose(score, CONFIDENCE)
+        except InputError:
+            components = None
+        if components is not None:
+            rows = tuple(decomposition.component_rows(components))
+            found.tables.append(TextTable("Sources of the spread", decomposition.COLUMNS, rows))
+            found.notes += [text.as_sentence(note, study.scores) for note in components.notes]
+    yield from found.section("causes", "Where the spread comes from")
+
+
+def examples(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+    """What of the spread is the finite test set, and which examples depend on the seed."""
+    found = Gathering(missing)
+    found.figure("test_set_luck", [study], score)
+    found.figure("examples", [study], score)
+    for figure in found.figures:
+        for name, caption in (
+            ("hardest", "Examples that are right least often"),
+            ("changing", "Examples that change most"),
+        ):
+            if name in figure.tables and figure.tables[name].rows:
+                rows = tuple((str(example), f"{float(share or 0):.1%}") for example, share in figure.tables[name].rows)
+                found.tables.append(TextTable(caption, ("example", "right under so many of the seeds"), rows))
+    yield from found.section("examples", "The examples behind the score")
+
+
+def audit(kept: Mapping[str, Any] | None, missing: list[Missing], name: str) -> Iterator[Section]:
+    """Whether one seed is one result: an audit that is stored."""
+    if kept is None:
+        why = f"no audit of {name} is stored: seedbed audit makes one"
+        missing.append(Missing("whether one seed gives one result on other threads and devices", why))
+        return
+    figures: tuple[Figure, ...] = ()
+    with contextlib.suppress(InputError):  # nothing differed
+        figures = (of_audit.growth_from(kept["growth"], kept["growth_of_seeds"]),)
+    rows = tuple(tuple(map(str, row)) for row in kept["rows"])
+    yield Section(
+        "audit", "Is one seed one result?", (str(kept["verdict"]),), figures,
+        (TextTable("Conditions under which the run was trained again", tuple(kept["headings"]), rows),),
+        tuple(f"{words}: {' '.join(sentences)}" for words, sentences in kept["findings"]) + tuple(kept["notes"]),
+    )  # fmt: skip
+
+
+def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> tuple[tuple[str, ...], list[Section]]:
+    """What is said first of several studies, and the section that sets them side by side."""
+    names = comparing.names_of(studies)
+    found = Gathering(missing)
+    answer: list[str] = []
+    found.figure("comparison", studies, score)
+    about = wording.title(studies[0], score)
+    try:
+        if len(studies) == 2:
+            one = comparing.compare(studies[0], studies[1], metric=score, confidence=CONFIDENCE)
+            answer += [
+                f"{comparison.heading(names, score, one)}. {comparison.verdict(names, one)}.",
+                ". ".join(
+                    f"{label[:1].upper()}{label[1:]}: {words}" for label, words in comparison.rows(names, one)[:2]
+                )
+                + ".",
+            ]
+            found.tables.append(
+                TextTable(f"{names[0]} beside {names[1]}", ("", ""), tuple(comparison.rows(names, one)))
+            )
+            found.notes += [text.as_sentence(note, names) for note in one.notes]
+            if one.paired:
+                found.add(
+                    "differences of paired runs", lambda: of_study.differences_of(studies[0], studies[1], score, one)
+                )
+        else:
+            every = comparing.compare_many(studies, metric=score, confidence=CONFIDENCE)
+            resolved = sum(pair.better is not None for pair in every.pairs.values())
+            answer.append(
+                f"{about} of {len(studies)} studies: {resolved} of {len(every.pairs)} pairs differ beyond what their "
+                f"seeds leave open, with intervals that hold jointly at {CONFIDENCE * 100:g} %."
+            )
+            found.add("all pairs", lambda: of_study.pairs_of(studies, score, every))
+            rows = tuple(comparison.pair_rows(every))
+            found.tables.append(TextTable("All pairs, first minus second", comparison.COLUMNS, rows))
+            found.notes += [text.as_sentence(note, names) for note in comparison.pair_notes(every)]
+    except InputError as error:
+        missing.append(Missing("a comparison of these studies", str(error)))
+    return tuple(answer), list(found.section("comparison", "Side by side"))
+
+
+OF_ONE = (distribution, learning, planning, hunting_for_seeds, causes, examples)
+
+
+def numbered(section: Section, study: str, place: int) -> Section:
+    """A section of one of several studies: its title tells which."""
+    return replace(
+        section, key=f"{section.key}-{place}", title=f"{study}: {section.title[:1].lower()}{section.title[1:]}"
+    )
