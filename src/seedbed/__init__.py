@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
     from seedbed.programs import Program
+    from seedbed.reporting.calls import report
     from seedbed.runner import run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
@@ -55,6 +56,7 @@ _HOMES = {
     "merge": "seedbed.store",
     "parse_seeds": "seedbed.seeds",
     "read_scores": "seedbed.scores",
+    "report": "seedbed.reporting.calls",
     "run": "seedbed.runner",
     "run_until": "seedbed.runner",
     "run_until_decided": "seedbed.runner",
@@ -93,6 +95,7 @@ __all__ = [
     "parse_seeds",
     "plot",
     "read_scores",
+    "report",
     "run",
     "run_until",
     "run_until_decided",

@@ -47,21 +47,34 @@ def save(figure: Figure, path: str | os.PathLike[str], *, width: float | None = 
         InputError: the ending is unknown, the path cannot be written, or the width is none.
     """
     file = check_path(path)
+    check_width(width)
+    write(file, _contents(figure, file.suffix.lower(), width))
+
+
+def check_width(width: float | None) -> None:
+    """Raise an InputError where a width in inches is none that a picture can have."""
     if width is not None and not SMALLEST <= width <= LARGEST:
         raise InputError(f"width must be from {SMALLEST:g} to {LARGEST:g} inches, got {width!r}")
-    _write(file, _contents(figure, file.suffix.lower(), width))
+
+
+def svg(figure: Figure, pixels: float | None = None) -> str:
+    """A figure as SVG; so many pixels wide, where that is given."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(sized(figure, pixels), vl_version=version()))
 
 
 def _contents(figure: Figure, ending: str, width: float | None) -> bytes:
     if ending == ".csv":
         return figure.table.csv().encode()
-    spec = sized(figure, None if width is None else width * style.POINTS_PER_INCH)
+    pixels = None if width is None else width * style.POINTS_PER_INCH
+    if ending == ".svg":
+        return svg(figure, pixels).encode()
+    spec = sized(figure, pixels)
     if ending == ".json":
         return (json.dumps(spec, indent=1) + "\n").encode()
     import vl_convert
 
-    if ending == ".svg":
-        return vl_convert.vegalite_to_svg(spec, vl_version=version()).encode()
     if ending == ".pdf":
         return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=version()))
     return bytes(vl_convert.vegalite_to_png(spec, vl_version=version(), ppi=DOTS_PER_INCH, scale=1))
@@ -101,8 +114,12 @@ def version() -> str:
     return ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
-def _write(file: Path, contents: bytes) -> None:
-    """Whole or not at all."""
+def write(file: Path, contents: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     writing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         writing.write_bytes(contents)

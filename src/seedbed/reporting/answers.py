@@ -28,6 +28,14 @@ def of_study(study: Study, score: str) -> tuple[str, ...]:
     return (" ".join(sentences), *_warnings(study, score, summary))
 
 
+def of_one_among_several(name: str, study: Study, score: str) -> tuple[str, ...]:
+    """Mean and interval of one of several studies, with its name."""
+    if study.count(Status.FAILED) == len(study):
+        return (f"{name}: all {text.counted(len(study), 'run')} failed.",)
+    summary = study.summary(score)
+    return (f"{name}: {wording.headline(study, score, summary)}", *_warnings(study, score, summary))
+
+
 def _lead(study: Study, score: str, summary: Summary) -> Iterator[str]:
     if summary.n < 2 or summary.maximum == summary.minimum:
         return

@@ -29,13 +29,7 @@ def document(
     Raises:
         InputError: there is no study, one has no run, or no such score.
     """
-    if not studies:
-        raise InputError("a report needs at least one study")
-    for each in studies:
-        if not isinstance(each, Study):
-            raise InputError(f"a report takes studies, got {type(each).__name__}: sb.load(name) reads one")
-        if not len(each):
-            raise InputError(f"{each.name} has no run to report")
+    checked(studies)
     names = comparing.names_of(studies)
     missing: list[Missing] = []
     found: list[Section] = []
@@ -54,7 +48,7 @@ def document(
         answer = said
         found += beside
         for place, (name, each) in enumerate(zip(names, chosen, strict=True)):
-            answer += answers.of_study(each, chosen_score)
+            answer += answers.of_one_among_several(name, each, chosen_score)
             for one in BESIDE:
                 found += [sections.numbered(section, name, place) for section in one(each, chosen_score, missing)]
     kept = [None if store is None else stores.kept_audit(each.name, store) for each in studies]
@@ -65,6 +59,22 @@ def document(
         " and ".join(names) if len(names) < 3 else wording.listed(names), answer, tuple(found), _told_once(missing),
         tuple(_made(studies, names, store)), tuple(filter(None, map(remaking.command, studies))),
     )  # fmt: skip
+
+
+def checked(studies: Sequence[Study]) -> Sequence[Study]:
+    """These studies, where a report can be made of them.
+
+    Raises:
+        InputError: there is none, one has no run, or is no study.
+    """
+    if not studies:
+        raise InputError("a report needs at least one study")
+    for each in studies:
+        if not isinstance(each, Study):
+            raise InputError(f"a report takes studies, got {type(each).__name__}: sb.load(name) reads one")
+        if not len(each):
+            raise InputError(f"{each.name} has no run to report")
+    return studies
 
 
 def _score(study: Study, score: str | None) -> str | None:

@@ -39,7 +39,6 @@ class Gathering:
             self._missing.append(Missing(what, str(error)))
             return
         self.figures.append(figure)
-        self.notes += figure.notes
 
     def section(self, key: str, title: str, *text: str) -> Iterator[Section]:
         """The section, where anything is in it."""
@@ -90,8 +89,7 @@ def hunting_for_seeds(study: Study, score: str, missing: list[Missing]) -> Itera
         hunt = None
     if hunt is not None and found.figures:
         found.tables.append(TextTable("The best of k seeds", hunting.COLUMNS, tuple(hunting.rows(hunt))))
-        # What the chart says of missing intervals, the table says in full.
-        found.notes = [note for note in found.notes if not note.startswith("No interval")] + hunting.notes(hunt)
+        found.notes += hunting.notes(hunt)
     yield from found.section(
         "hunting", "What hunting for a good seed buys",
         "The best score of several seeds is no property of the method: it grows with the number of seeds tried.",

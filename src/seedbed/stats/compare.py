@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from seedbed.displayed import Displayed
 from seedbed.errors import InputError
 from seedbed.stats import exact
 from seedbed.stats.checks import generator, positive, probability, values
@@ -40,7 +41,7 @@ class Wins:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Displayed):
     """A beside B. Differences are a minus b, in the units of the score.
 
     Attributes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seedbed.displayed import Displayed
 from seedbed.stats import shape
 from seedbed.stats.checks import probability, values
 from seedbed.stats.dip import is_multimodal
@@ -25,7 +26,7 @@ _OF_THE_MEAN, _OF_THE_SD = "end of the mean's interval", "the interval of the sd
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Displayed):
     """What a sample of scores says of itself. Statistics are of the converged (finite) values.
 
     Attributes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from seedbed import stats
 from seedbed.checkpoints import Rule, as_rule
 from seedbed.designs import crossed_table
+from seedbed.displayed import Displayed
 from seedbed.environment import of_imported
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
@@ -28,7 +29,7 @@ from seedbed.study.runs import Runs
 
 
 @dataclass(frozen=True, repr=False)
-class Study(Runs):
+class Study(Displayed, Runs):
     """Many runs of one experiment.
 
     ``study["test/accuracy"]`` is that score of every run [runs], NaN where a run failed or diverged. Runs are in the
