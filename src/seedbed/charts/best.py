@@ -41,7 +41,7 @@ def figure(best_of: Mapping[int, Interval], mean: float, *, title: str, axis: st
 
 def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
     """The chart of the best of k."""
-    base = alt.Chart(style.data(figure.table)).encode(
+    base = alt.Chart(style.data(figure)).encode(
         x=style.log_x(figure, "k", (row[0] for row in figure.table.rows), padding=12)
     )
     scale = alt.Scale(zero=False)
@@ -87,6 +87,6 @@ def lead_figure(found: Holdout, *, title: str, axis: str, rows: str) -> Figure:
 def lead_chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -> Any:
     """The chart of the best seed's lead."""
     return intervals.rows(
-        figure, figure.table, width=width, colours=(style.RED, style.BLUE), rule=0.0, row=28,
+        figure, width=width, colours=(style.RED, style.BLUE), rule=0.0, row=28,
         scale=alt.Scale(zero=True),
     )  # fmt: skip

@@ -50,8 +50,8 @@ def figure(
         f"{axis} of each study: points are runs, the thin line holds the middle 95 of 100 runs, the thick one half of "
         f"them; the diamond is the mean with its interval.",
         {
-            "studies": Table.of(("study", "runs", "p2.5", "p25", "median", "p75", "p97.5"), spreads),
-            "means": Table.of(("label", "value", "low", "high"), means),
+            "studies": Table.of(("study", "runs", "p2_5", "p25", "median", "p75", "p97_5"), spreads),
+            "means": Table.of(("study", "value", "low", "high"), means),
             "runs": Table.of(("study", "value", "level"), points),
         },
         {"x": axis},
@@ -73,10 +73,9 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
     )
     clicked = alt.selection_point(name="study", fields=["study"], on="click", clear="dblclick")
     shade = alt.condition(clicked, alt.value(0.75), alt.value(0.12))
-    columns = ("study", "low", "lower", "median", "upper", "high")
-    base = alt.Chart(style.data(Table(columns, tuple((row[0], *row[2:]) for row in figure.table.rows))))
+    base = alt.Chart(style.data(figure))
     points = (
-        alt.Chart(style.data(figure.tables["runs"]))
+        alt.Chart(style.data(figure, "runs"))
         .mark_circle(size=26)
         .encode(
             x=style.x_of(figure, "value", scale=scale),
@@ -88,12 +87,11 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
         )
         .add_params(clicked)
     )
-    whole = base.mark_rule(strokeWidth=1.5, color=style.GREY).encode(x=alt.X("low:Q"), x2="high:Q", y=y)
+    whole = base.mark_rule(strokeWidth=1.5, color=style.GREY).encode(x=alt.X("p2_5:Q"), x2="p97_5:Q", y=y)
     half = base.mark_rule(strokeWidth=6, color=style.GREY, opacity=0.55, strokeCap="round").encode(
-        x=alt.X("lower:Q"), x2="upper:Q", y=y
+        x=alt.X("p25:Q"), x2="p75:Q", y=y
     )
-    means = Table(("study", "value", "low", "high"), figure.tables["means"].rows)
-    mean = alt.Chart(style.data(means))
+    mean = alt.Chart(style.data(figure, "means"))
     tips = style.told(figure, study="study", value="mean", low="from", high="to")
     ends = (
         mean.transform_filter("datum.low != null")
@@ -135,7 +133,7 @@ def differences_chart(figure: Figure, width: int = style.WIDTH, height: int = 17
     """The chart of paired differences."""
     scale = alt.Scale(zero=False)
     bars = (
-        alt.Chart(style.data(figure.table))
+        alt.Chart(style.data(figure))
         .mark_rect(color=style.SKY, stroke="white", strokeWidth=0.5)
         .encode(
             x=style.x_of(figure, "from", titled=False, scale=scale),
@@ -147,7 +145,7 @@ def differences_chart(figure: Figure, width: int = style.WIDTH, height: int = 17
     )
     zero = alt.Chart(alt.InlineData(values=[{"from": 0}])).mark_rule(color=style.GREY, strokeDash=[4, 3])
     top = alt.layer(bars, zero.encode(x=alt.X("from:Q"))).properties(width=width, height=height)
-    bottom = intervals.rows(figure, figure.tables["mean"], width=width, scale=scale, rule=0.0)
+    bottom = intervals.rows(figure, "mean", width=width, scale=scale, rule=0.0)
     return alt.vconcat(top, bottom).resolve_scale(x="shared")
 
 
@@ -172,4 +170,4 @@ def pairs_figure(found: Comparisons, *, title: str, axis: str, share: bool) -> F
 
 def pairs_chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -> Any:
     """The chart of all pairs."""
-    return intervals.rows(figure, figure.table, width=width, rule=0.0, row=26, scale=alt.Scale(zero=True))
+    return intervals.rows(figure, width=width, rule=0.0, row=26, scale=alt.Scale(zero=True))

@@ -69,7 +69,7 @@ def table_chart(figure: Figure, width: int = style.WIDTH, height: int | None = N
         return names[::step]
 
     return (
-        alt.Chart(style.data(figure.table))
+        alt.Chart(style.data(figure))
         .mark_rect()
         .encode(
             x=alt.X("order:N", sort=order, title="seed of the order",
@@ -134,6 +134,4 @@ def _sd(part: Component) -> tuple[float, float | None, float | None]:
 
 def components_chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -> Any:
     """The chart of components."""
-    return intervals.rows(
-        figure, figure.table, width=width, colours=(style.BLUE, style.GREY), scale=alt.Scale(zero=True), row=26
-    )
+    return intervals.rows(figure, width=width, colours=(style.BLUE, style.GREY), scale=alt.Scale(zero=True), row=26)

@@ -86,7 +86,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     x = style.x_of(figure, unit, scale=alt.Scale(nice=False))
     scale = alt.Scale(zero=False)
     pointed = alt.selection_point(name="run", fields=["run"], on="pointerover", nearest=True, clear="pointerout")
-    bands = alt.Chart(style.data(figure.tables["bands"]))
+    bands = alt.Chart(style.data(figure, "bands"))
     layers: list[alt.Chart] = [
         bands.mark_area(color=style.SKY, opacity=opacity).encode(
             x=x, y=style.y_of(figure, low, scale=scale), y2=f"{high}:Q"
@@ -94,7 +94,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
         for (low, high), opacity in ((("p5", "p95"), 0.28), (("p25", "p75"), 0.45))
     ]
     lines = (
-        alt.Chart(style.data(figure.tables["lines"]))
+        alt.Chart(style.data(figure, "lines"))
         .mark_line(color=style.GREY, strokeWidth=0.8)
         .encode(
             x=x,

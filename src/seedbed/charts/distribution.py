@@ -89,7 +89,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     if "bins" in figure.tables:
         x = style.x_of(figure, "from", titled=False, scale=scale)
         top = (
-            alt.Chart(style.data(figure.tables["bins"]))
+            alt.Chart(style.data(figure, "bins"))
             .mark_rect(color=style.SKY, stroke="white", strokeWidth=0.5)
             .encode(
                 x=x,
@@ -103,7 +103,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
         levels = max((int(each["level"] or 0) for each in figure.tables["runs"].records()), default=1)
         height = min(height, 26 + 18 * levels)
         top = (
-            alt.Chart(style.data(figure.tables["runs"]))
+            alt.Chart(style.data(figure, "runs"))
             .mark_circle(color=style.SKY, size=90, opacity=0.9, stroke="white", strokeWidth=0.5)
             .encode(
                 x=style.x_of(figure, "value", titled=False, scale=scale),
@@ -111,8 +111,6 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
                 tooltip=style.told(figure, run="run", value="value"),
             )
         )
-    bottom = intervals.rows(
-        figure, figure.tables["marks"], width=width, scale=scale, colours=(style.BLUE, style.GREY, style.RED)
-    )
+    bottom = intervals.rows(figure, "marks", width=width, scale=scale, colours=(style.BLUE, style.GREY, style.RED))
     whole = alt.vconcat(top.properties(width=width, height=height), bottom)
     return whole.resolve_scale(x="shared", color="independent")

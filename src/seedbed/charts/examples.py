@@ -44,7 +44,7 @@ def luck_figure(found: TestSetLuck, *, title: str, axis: str) -> Figure:
 def luck_chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -> Any:
     """The chart of test-set luck."""
     return intervals.rows(
-        figure, figure.table, width=width, colours=(style.GREY, style.ORANGE, style.BLUE), rule=0.0, row=28,
+        figure, width=width, colours=(style.GREY, style.ORANGE, style.BLUE), rule=0.0, row=28,
         scale=alt.Scale(zero=True),
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def flips_chart(figure: Figure, width: int = style.WIDTH, height: int = style.HE
     """The chart of examples."""
     rows = figure.titles["y"]
     return (
-        alt.Chart(style.data(figure.table))
+        alt.Chart(style.data(figure))
         .transform_filter(f"datum.place > 0 && datum.place <= {STEPS}")  # the others are most, and would hide these
         .mark_bar(stroke="white", strokeWidth=0.5, color=style.ORANGE)
         .encode(

@@ -37,7 +37,7 @@ def figure(
 def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
     """The chart of the figure."""
     names = list(dict.fromkeys(str(row[0]) for row in figure.table.rows if row[0] != "another seed"))
-    base = alt.Chart(style.data(figure.table)).encode(
+    base = alt.Chart(style.data(figure)).encode(
         x=style.log_x(figure, "step", (row[1] for row in figure.table.rows)),
         y=style.log_y(figure, "apart", (row[2] for row in figure.table.rows)),
         tooltip=style.told(figure, condition="", step="step", apart="apart"),

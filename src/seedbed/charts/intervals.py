@@ -8,14 +8,14 @@ from typing import Any
 import altair as alt
 
 from seedbed.charts import style
-from seedbed.charts.data import Figure, Table
+from seedbed.charts.data import Figure
 
 COLUMNS = ("label", "value", "low", "high")
 
 
 def rows(
     figure: Figure,
-    table: Table,
+    name: str | None = None,
     *,
     width: int = style.WIDTH,
     scale: Any = alt.Undefined,
@@ -28,11 +28,12 @@ def rows(
     line alone.
 
     Args:
-        table: may have a column ``kind``, by which rows are coloured.
+        name: of the table, which may have a column ``kind``, by which rows are coloured; the first where not given.
         colours: of the kinds, in their order.
         rule: where a vertical line stands.
         titled: whether the axis has its title.
     """
+    table = figure.table if name is None else figure.tables[name]
     found = table.records()
     labels = list(dict.fromkeys(str(each["label"]) for each in found))
     y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(domain=False, ticks=False, minExtent=90))
@@ -44,7 +45,7 @@ def rows(
             "kind:N", sort=kinds, legend=None, scale=alt.Scale(domain=kinds, range=list(colours or style.SERIES))
         )
     tips = style.told(figure, label="", value="estimate", low="from", high="to")
-    base = alt.Chart(style.data(table))
+    base = alt.Chart(style.data(figure, name))
     drawn: list[Any] = []
     if rule is not None:
         line = alt.Chart(alt.InlineData(values=[{"value": rule}]))

@@ -24,7 +24,7 @@ from seedbed.charts.data import Figure
 from seedbed.designs import crossed_table
 from seedbed.errors import InputError
 from seedbed.seeds import Assignment
-from seedbed.stats import Comparison, Comparisons, VarianceComponents
+from seedbed.stats import Comparison, Comparisons, Holdout, VarianceComponents
 from seedbed.study import Study
 from seedbed.words import decomposition, hunting, text, wording
 
@@ -119,21 +119,23 @@ def seeds_needed_of(study: Study, score: str) -> Figure:
     )  # fmt: skip
 
 
-def best_of_k_of(study: Study, score: str) -> Figure:
-    """What the best of k seeds reaches."""
+def best_of_k_of(study: Study, score: str, found: hunting.Hunt | None = None) -> Figure:
+    """What the best of k seeds reaches; ``found`` where that was computed before."""
     chosen = _independent(study)
     summary = chosen.summary(score, CONFIDENCE)
     numbers = [each for each in hunting.SHOWN if each <= summary.n]
     if not numbers:
         raise InputError(f"{study.name} has no converged run to choose from")
+    bests = study.expected_bests(numbers, score, CONFIDENCE) if found is None else found.best_of
     return best.figure(
-        study.expected_bests(numbers, score, CONFIDENCE, rng=0), summary.mean, title="What the best of k seeds reaches",
+        bests, summary.mean, title="What the best of k seeds reaches",
         axis=_axis(study, score), share=_share(study, score),
     )  # fmt: skip
 
 
-def lead_of(study: Study, score: str) -> Figure:
-    """What the lead of the best seed is worth on examples on which it was not chosen.
+def lead_of(study: Study, score: str, found: Holdout | None = None) -> Figure:
+    """What the lead of the best seed is worth on examples on which it was not chosen; ``found`` where that was computed
+    before.
 
     Raises:
         InputError: the score is no share of right examples, or they are not stored.
@@ -141,7 +143,7 @@ def lead_of(study: Study, score: str) -> Figure:
     name = _examples_of(study, score)
     described = study.evaluation_set(name, study.assignments[0].split)
     return best.lead_figure(
-        study.best_seed_holdout(name, confidence=CONFIDENCE, rng=0), title="What the best seed's lead is worth",
+        found or study.best_seed_holdout(name, confidence=CONFIDENCE), title="What the best seed's lead is worth",
         axis=_axis(study, score), rows="examples" if described.held_out else "training rows",
     )  # fmt: skip
 

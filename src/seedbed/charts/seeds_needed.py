@@ -57,7 +57,7 @@ def figure(summary: Summary, *, title: str, axis: str, share: bool) -> Figure:
 
 def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
     """The chart of the figure."""
-    base = alt.Chart(style.data(figure.table)).encode(
+    base = alt.Chart(style.data(figure)).encode(
         x=style.log_x(figure, "difference", (row[0] for row in figure.table.rows))
     )
     every = [value for row in figure.table.rows for value in row[1:]]

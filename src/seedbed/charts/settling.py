@@ -60,7 +60,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     bounds = [min(ends), max(ends)] if ends else [0, 1]
     x = style.log_x(figure, unit, (row[0] for row in table.rows))
     scale = alt.Scale(domain=bounds, zero=False, nice=True, clamp=True)
-    base = alt.Chart(style.data(table)).encode(x=x)
+    base = alt.Chart(style.data(figure)).encode(x=x)
     tips = style.told(figure, **{unit: unit}, mean="mean", low="from", high="to")
     band = base.mark_area(color=style.SKY, opacity=0.4, clip=True).encode(
         y=style.y_of(figure, "low", scale=scale), y2="high:Q"

@@ -48,11 +48,9 @@ def figure(found: Sequence[SmallStudies], mean: float, *, title: str, axis: str,
 def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -> Any:
     """The chart of the figure."""
     (mean,) = figure.tables["mean"].rows[0]
-    drawn = intervals.rows(
-        figure, figure.table, width=width, scale=alt.Scale(zero=False), rule=float(mean or 0.0), row=30
-    )
+    drawn = intervals.rows(figure, width=width, scale=alt.Scale(zero=False), rule=float(mean or 0.0), row=30)
     half = (
-        alt.Chart(style.data(figure.table))
+        alt.Chart(style.data(figure))
         .mark_rule(strokeWidth=9, strokeCap="round", color=style.BLUE, opacity=0.75)
         .encode(
             x=alt.X("lower:Q"),

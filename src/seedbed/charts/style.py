@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from seedbed.charts.data import Figure, Table
+from seedbed.charts.data import Figure
 
 # Okabe and Ito's colours (Color Universal Design, 2008), those of them that stand out from white and from black.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -23,9 +23,10 @@ COUNTS = ",d"  # the format of whole numbers
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 
 
-def data(table: Table) -> alt.InlineData:
-    """A table as a chart takes it."""
-    return alt.InlineData(values=table.records())
+def data(figure: Figure, table: str | None = None) -> alt.NamedData:
+    """A table of the figure as a chart takes it: by its name, since charts are copied with all they hold; the first
+    where none is named."""
+    return alt.NamedData(name=table if table is not None else next(iter(figure.tables)))
 
 
 def finished(chart: Any, figure: Figure, *, titled: bool = True) -> Any:
@@ -37,7 +38,7 @@ def finished(chart: Any, figure: Figure, *, titled: bool = True) -> Any:
     words: dict[str, Any] = {"description": f"{figure.title}. {figure.says}"}
     if titled:
         words["title"] = alt.TitleParams(figure.title, anchor="start", frame="group")
-    return (
+    made = (
         chart.properties(**words)
         .configure(font=FONT, background="white", padding=6)
         .configure_view(stroke=None)
@@ -51,6 +52,8 @@ def finished(chart: Any, figure: Figure, *, titled: bool = True) -> Any:
         .configure_header(labelColor=INK, titleColor=INK)
         .configure_concat(spacing=8)
     )  # fmt: skip
+    made.datasets = {name: table.records() for name, table in figure.tables.items()}
+    return made
 
 
 def series(count: int) -> list[str]:
@@ -71,14 +74,14 @@ def y_of(figure: Figure, field: str, *, titled: bool = True, **more: Any) -> alt
 def log_x(figure: Figure, field: str, values: Iterable[Any], **scale: Any) -> alt.X:
     """A logarithmic horizontal axis of these values, with few ticks."""
     described = _axis(figure, field, "x", titled=True)
-    described["axis"]["values"] = round_values(values)
+    described["axis"]["values"], described["axis"]["tickCount"] = round_values(values), alt.Undefined
     return alt.X(field, type="quantitative", scale=alt.Scale(type="log", nice=False, **scale), **described)
 
 
 def log_y(figure: Figure, field: str, values: Iterable[Any]) -> alt.Y:
     """A logarithmic vertical axis of these values, with few ticks."""
     described = _axis(figure, field, "y", titled=True)
-    described["axis"]["values"] = round_values(values)
+    described["axis"]["values"], described["axis"]["tickCount"] = round_values(values), alt.Undefined
     return alt.Y(field, type="quantitative", scale=alt.Scale(type="log", nice=False), **described)
 
 
@@ -98,6 +101,7 @@ def _axis(figure: Figure, field: str, along: str, titled: bool) -> dict[str, Any
     title = figure.titles.get(along, figure.titles.get(field))
     form = figure.formats.get(along, figure.formats.get(field))
     axis: dict[str, Any] = {"format": form} if form else {}
+    axis["tickCount"] = 7 if along == "x" else 5
     if form == COUNTS:
         axis["tickMinStep"] = 1
     return {"title": title if titled else None, "axis": alt.Axis(**axis)}

@@ -12,8 +12,8 @@ from seedbed.errors import InputError
 @click.command()
 @click.argument("words", nargs=-1, metavar="STUDY ... CHART")
 @store_option
-@click.option("-o", "--output", metavar="FILE", help="Where to: .pdf, .svg or .png (300 dots an inch); .json, the chart in "
-              "Vega-Lite; .csv, its data. Default: CHART.pdf.")  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="Where to: .pdf, .svg or .png (300 dpi); .json, the chart "
+              "in Vega-Lite; .csv, its data. Default: CHART.pdf.")  # fmt: skip
 @click.option(
     "--width", type=float, metavar="INCHES", help="Of the whole picture, as a paper's column is wide: 3.3, 6.8."
 )

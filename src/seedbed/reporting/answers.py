@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from seedbed.errors import InputError
 from seedbed.records import Status
-from seedbed.seeds import Assignment
-from seedbed.stats import Holdout, Summary
+from seedbed.stats import Summary
 from seedbed.study import Study
-from seedbed.words import citing, decomposition, text, wording
+from seedbed.words import text, wording
+from seedbed.words.hunting import Hunt
 from seedbed.words.rounding import half_of, has_width
 
 LEAST_LEAD = 20  # runs from which the lead of the best seed says something of hunting
 
 
-def of_study(study: Study, score: str) -> tuple[str, ...]:
+def of_study(study: Study, score: str, hunt: Hunt | None) -> tuple[str, ...]:
     """Mean and interval with what these cover, where further seeds fall, how far the best leads, and what of that lead
-    would remain on new data."""
+    would remain on new data.
+
+    Args:
+        hunt: what is known of choosing among the seeds.
+    """
     if study.count(Status.FAILED) == len(study):
         return (
             f"All {text.counted(len(study), 'run')} of {study.name} failed: there is nothing to report of {score}.",
         )
     summary = study.summary(score)
-    sentences = [wording.headline(study, score, summary), *_lead(study, score, summary)]
+    sentences = [wording.headline(study, score, summary), *_lead(study, score, summary, hunt)]
     return (" ".join(sentences), *_warnings(study, score, summary))
 
 
@@ -36,7 +39,7 @@ def of_one_among_several(name: str, study: Study, score: str) -> tuple[str, ...]
     return (f"{name}: {wording.headline(study, score, summary)}", *_warnings(study, score, summary))
 
 
-def _lead(study: Study, score: str, summary: Summary) -> Iterator[str]:
+def _lead(study: Study, score: str, summary: Summary, hunt: Hunt | None) -> Iterator[str]:
     if summary.n < 2 or summary.maximum == summary.minimum:
         return
     larger = study.larger_is_better(score)
@@ -48,7 +51,8 @@ def _lead(study: Study, score: str, summary: Summary) -> Iterator[str]:
     points = " points" if unit.sign else ""
     where = "above" if larger else "below"
     line = f"The best of these {summary.n:,} runs is {lead}{points} {where} the mean"
-    kept = _remaining(study, score) if summary.n >= LEAST_LEAD else None
+    # Of rows that a run was trained on, none is new data.
+    kept = None if hunt is None or hunt.trained_on or summary.n < LEAST_LEAD else hunt.holdout
     if kept is None:
         yield f"{line}."
         return
@@ -57,21 +61,6 @@ def _lead(study: Study, score: str, summary: Summary) -> Iterator[str]:
         f"{line}; chosen on half of the examples it leads by {chosen}{points}, and on the other half, where it was not "
         f"chosen, by {judged}{points}: about so much of such a lead would remain on new data."
     )
-
-
-def _remaining(study: Study, score: str) -> Holdout | None:
-    """What the best seed's lead is worth on other examples; None where that is not known, or of training rows."""
-    name = score.partition("/")[0]
-    try:
-        if study.identity.imported or (study.checkpoint is not None and not study.checkpoint.is_last):
-            return None
-        if len({each.split for each in study.assignments}) > 1 or not decomposition.is_accuracy(study, score):
-            return None
-        if not study.evaluation_set(name, study.assignments[0].split).held_out:
-            return None
-        return study.best_seed_holdout(name, rng=0)
-    except InputError:
-        return None
 
 
 def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
@@ -97,13 +86,3 @@ def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
 
 def _plain(value: float) -> str:
     return f"{value:.2g}" if math.isfinite(value) else "-"
-
-
-def to_cite(study: Study, score: str) -> str:
-    """The sentence for a paper."""
-    return citing.sentence(study, score, study.summary(score))
-
-
-def named(study: Study, assignment: Assignment) -> str:
-    """A run in words."""
-    return text.reached_by(study, (assignment,))

@@ -14,8 +14,6 @@ from seedbed.reporting.document import Document, Missing, Section
 from seedbed.study import Study
 from seedbed.words import text, wording
 
-BESIDE = (sections.distribution,)  # what is told of each of several studies
-
 
 def document(
     studies: Sequence[Study], score: str | None = None, store: str | os.PathLike[str] | None = None
@@ -40,17 +38,17 @@ def document(
         missing.append(Missing("anything of scores", f"no run of {names[0]} has told a score"))
         answer = (f"No run of {names[0]} ended with a score.",)
     elif len(studies) == 1:
-        answer = answers.of_study(chosen[0], chosen_score)
-        for make in sections.OF_ONE:
-            found += make(_for(make, studies[0], chosen[0]), chosen_score, missing)
+        hunt = sections.hunt_in(chosen[0], chosen_score)
+        answer = answers.of_study(chosen[0], chosen_score, hunt)
+        found += sections.of_one(studies[0], chosen[0], chosen_score, hunt, missing)
     else:
         said, beside = sections.of_several(chosen, chosen_score, missing)
         answer = said
         found += beside
         for place, (name, each) in enumerate(zip(names, chosen, strict=True)):
             answer += answers.of_one_among_several(name, each, chosen_score)
-            for one in BESIDE:
-                found += [sections.numbered(section, name, place) for section in one(each, chosen_score, missing)]
+            own = sections.distribution(each, chosen_score, missing)
+            found += [sections.numbered(section, name, place) for section in own]
     kept = [None if store is None else stores.kept_audit(each.name, store) for each in studies]
     for name, audit in zip(names, kept, strict=True):
         if audit is not None or len(studies) == 1:
@@ -85,11 +83,6 @@ def _score(study: Study, score: str | None) -> str | None:
 
 def _of_one_kind(study: Study) -> Study:
     return study.plain if study.plain.runs else study
-
-
-def _for(make: Any, whole: Study, chosen: Study) -> Study:
-    """Of a study that has runs of plain seeds and a crossed design: the latter for where the spread comes from."""
-    return whole if make is sections.causes else chosen
 
 
 def _told_once(missing: Sequence[Missing]) -> tuple[Missing, ...]:

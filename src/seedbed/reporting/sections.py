@@ -78,15 +78,20 @@ def planning(study: Study, score: str, missing: list[Missing]) -> Iterator[Secti
     yield from found.section("seeds", "How many seeds it takes")
 
 
-def hunting_for_seeds(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
+def hunt_in(study: Study, score: str) -> hunting.Hunt | None:
+    """What is known of choosing among a study's seeds; None where nothing is."""
+    try:
+        return hunting.hunt(study, score, None, CONFIDENCE)
+    except InputError:
+        return None
+
+
+def hunting_for_seeds(study: Study, score: str, hunt: hunting.Hunt | None, missing: list[Missing]) -> Iterator[Section]:
     """What choosing the best of several seeds buys."""
     found = Gathering(missing)
-    found.figure("best_of_k", [study], score)
-    found.figure("lead", [study], score)
-    try:
-        hunt = hunting.hunt(study, score, None, CONFIDENCE)
-    except InputError:
-        hunt = None
+    holdout = None if hunt is None else hunt.holdout
+    found.add(catalogue.CHARTS["best_of_k"].about, lambda: of_study.best_of_k_of(study, score, hunt))
+    found.add(catalogue.CHARTS["lead"].about, lambda: of_study.lead_of(study, score, holdout))
     if hunt is not None and found.figures:
         found.tables.append(TextTable("The best of k seeds", hunting.COLUMNS, tuple(hunting.rows(hunt))))
         found.notes += hunting.notes(hunt)
@@ -187,7 +192,20 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
     return tuple(answer), list(found.section("comparison", "Side by side"))
 
 
-OF_ONE = (distribution, learning, planning, hunting_for_seeds, causes, examples)
+def of_one(
+    whole: Study, study: Study, score: str, hunt: hunting.Hunt | None, missing: list[Missing]
+) -> Iterator[Section]:
+    """All sections of one study.
+
+    Args:
+        whole: all its runs; ``study`` has those of one kind: plain seeds, where there are such beside a crossed design.
+    """
+    yield from distribution(study, score, missing)
+    yield from learning(study, score, missing)
+    yield from planning(study, score, missing)
+    yield from hunting_for_seeds(study, score, hunt, missing)
+    yield from causes(whole, score, missing)
+    yield from examples(study, score, missing)
 
 
 def numbered(section: Section, study: str, place: int) -> Section:

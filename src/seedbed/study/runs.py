@@ -73,10 +73,17 @@ class Runs:
     def __getitem__(self, score: str) -> NDArray[np.float64]:
         """That score of every run [runs]; NaN where the run failed or diverged."""
         score = self.check_score(score)
-        return np.array(
-            [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
-            dtype=np.float64,
-        )
+        if score not in self._values:
+            self._values[score] = np.array(
+                [run.scores.get(score, np.nan) if run.status is Status.DONE else np.nan for run in self.runs],
+                dtype=np.float64,
+            )
+        return self._values[score].copy()
+
+    @cached_property
+    def _values(self) -> dict[str, NDArray[np.float64]]:
+        """Scores that were asked for, as arrays."""
+        return {}
 
     def check_score(self, score: str | None = None) -> str:
         """The full name of a score: the primary one where none is given; ``accuracy`` for ``test/accuracy`` where no
