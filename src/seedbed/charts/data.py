@@ -86,4 +86,4 @@ def number_format(low: float, high: float, *, share: bool) -> str:
         return ".3~s"
     if not share and spread < 1e-4:
         return ".2~e"
-    return f".{max(0, 1 - math.floor(math.log10(spread)))}{sign}"
+    return f".{max(0, 1 - math.floor(math.log10(spread) + 1e-9))}{sign}"

@@ -219,7 +219,9 @@ def differences_of(a: Study, b: Study, score: str, found: Comparison | None = No
     found = found or studies_beside.compare(a, b, metric=score, confidence=CONFIDENCE)
     if not found.paired:
         raise InputError(f"{a.name} and {b.name} are not paired: they share too few seeds")
-    own, other = ({run.assignment.key: run.scores.get(score, math.nan) for run in each.runs} for each in (a, b))
+    own, other = (
+        dict(zip((run.assignment.key for run in each.runs), each[score].tolist(), strict=True)) for each in (a, b)
+    )
     pairs = np.array([value - other[key] for key, value in own.items() if key in other], dtype=np.float64)
     names = studies_beside.names_of((a, b))
     return comparing.differences_figure(

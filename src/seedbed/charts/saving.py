@@ -15,6 +15,7 @@ from seedbed.errors import InputError
 FORMATS = (".png", ".svg", ".pdf", ".json", ".csv")
 DOTS_PER_INCH = 300  # of a PNG
 SMALLEST, LARGEST = 1.0, 40.0  # inches
+TRIES = 4  # to meet a width
 _BESIDE = 140  # pixels that axes and labels take beside what is drawn, at first; then it is measured
 
 
@@ -85,7 +86,7 @@ def sized(figure: Figure, pixels: float | None) -> dict[str, Any]:
     if pixels is None:
         return _spec(figure, style.WIDTH)
     inner = max(60, round(pixels) - _BESIDE)
-    for _ in range(2):  # what stands beside depends little on the width
+    for _ in range(TRIES):  # what stands beside depends little on the width
         found = drawn_width(_spec(figure, inner))
         if abs(found - pixels) < 1:
             break

@@ -37,7 +37,7 @@ def finished(chart: Any, figure: Figure, *, titled: bool = True) -> Any:
     """
     words: dict[str, Any] = {"description": f"{figure.title}. {figure.says}"}
     if titled:
-        words["title"] = alt.TitleParams(figure.title, anchor="start", frame="group")
+        words["title"] = alt.TitleParams(figure.title, anchor="start", frame="bounds")
     made = (
         chart.properties(**words)
         .configure(font=FONT, background="white", padding=6)
