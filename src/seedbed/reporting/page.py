@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -97,12 +98,13 @@ def library() -> str:
 def _keep(path: Path, text: str) -> None:
     """For the next time; where that cannot be written, it is made again."""
     writing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         writing.write_text(text, encoding="utf-8")
         os.replace(writing, path)
-    except OSError:
-        writing.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(OSError):
+        writing.unlink()
 
 
 @functools.cache
