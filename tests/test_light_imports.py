@@ -52,12 +52,16 @@ def stored(store: Path) -> Path:
         "decompose trained",
         "plan trained --width 0.1 --metric test/loss",
         "best trained",
+        "report trained --markdown",
+        "report trained -o {folder}/a.html",
+        "plot trained distribution -o {folder}/a.svg",
+        "plot trained curves -o {folder}/a.csv",
     ],
 )
 def test_commands_that_read_need_no_torch(line: str, stored: Path) -> None:
     table = stored.parent / "scores.csv"
     table.write_text("seed,method,acc\n0,A,0.8\n1,A,0.7\n0,B,0.7\n1,B,0.75\n")
-    words = [*(word.format(table=table) for word in line.split()), "--store", str(stored)]
+    words = [*(word.format(table=table, folder=stored.parent) for word in line.split()), "--store", str(stored)]
     modules = loaded(f"import seedbed.cli as c; c.command.main({words}, standalone_mode=False)")
     assert {"numpy", "seedbed.study"} <= modules  # the command did its work
     assert not modules & {"torch", "pandas", "pyarrow", "ray", "submitit"}
@@ -70,6 +74,8 @@ def test_commands_that_read_need_no_torch(line: str, stored: Path) -> None:
         "import seedbed.study",
         "import seedbed.store",
         "import seedbed.words.text, seedbed.words.terminal",
+        "import seedbed as sb; sb.plot.distribution, sb.report",
+        "import seedbed as sb; sb.load('trained', {store!r})._repr_html_()",
         "import seedbed as sb; s = sb.load('trained', {store!r}); s.summary(); s.correct('test')",
         "import seedbed as sb; sb.load('trained', {store!r}).curves('test/loss')",
         "import seedbed.cli as c; c.command.main(['show', 'trained', '--store', {store!r}], standalone_mode=False)",

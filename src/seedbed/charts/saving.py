@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ from seedbed.errors import InputError
 FORMATS = (".png", ".svg", ".pdf", ".json", ".csv")
 DOTS_PER_INCH = 300  # of a PNG
 SMALLEST, LARGEST = 1.0, 40.0  # inches
-TRIES = 4  # to meet a width
+TRIES = 6  # to meet a width
+LEAST_INNER = 60  # pixels of what is drawn
+_LENGTH = re.compile(r'\b(width|height)="([0-9.]+)"')  # of the whole picture, where they come first
+_SCALE = 72 / style.POINTS_PER_INCH  # of pixels, for what counts in points of 1/72 inch
+_CHARACTER = 6.0  # pixels that one takes in the title of an axis
 _BESIDE = 140  # pixels that axes and labels take beside what is drawn, at first; then it is measured
 
 
@@ -69,29 +75,39 @@ def _contents(figure: Figure, ending: str, width: float | None) -> bytes:
     if ending == ".csv":
         return figure.table.csv().encode()
     pixels = None if width is None else width * style.POINTS_PER_INCH
-    if ending == ".svg":
-        return svg(figure, pixels).encode()
-    spec = sized(figure, pixels)
     if ending == ".json":
-        return (json.dumps(spec, indent=1) + "\n").encode()
+        return (json.dumps(sized(figure, pixels), indent=1) + "\n").encode()
+    drawn = svg(figure, pixels)
+    if ending == ".svg":
+        return drawn.encode()
     import vl_convert
 
     if ending == ".pdf":
-        return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=version()))
-    return bytes(vl_convert.vegalite_to_png(spec, vl_version=version(), ppi=DOTS_PER_INCH, scale=1))
+        return bytes(vl_convert.svg_to_pdf(_in_points(drawn)))
+    return bytes(vl_convert.svg_to_png(drawn, scale=_SCALE, ppi=DOTS_PER_INCH))
+
+
+def _in_points(drawn: str) -> str:
+    """An SVG that is as large in points of 1/72 inch as it is in pixels: a PDF takes one for the other."""
+    head, rest = drawn[:2000], drawn[2000:]
+    return _LENGTH.sub(lambda found: f'{found[1]}="{float(found[2]) * _SCALE:g}"', head, count=2) + rest
 
 
 def sized(figure: Figure, pixels: float | None) -> dict[str, Any]:
-    """The Vega-Lite description of a figure; the whole picture so many pixels wide, labels included."""
+    """The Vega-Lite description of a figure; the whole picture so many pixels wide, labels included.
+
+    A picture of a stated width is for a paper, whose captions are its titles: it has none, and the titles of its axes
+    are broken into lines where they are longer than these.
+    """
     if pixels is None:
-        return _spec(figure, style.WIDTH)
-    inner = max(60, round(pixels) - _BESIDE)
-    for _ in range(TRIES):  # what stands beside depends little on the width
-        found = drawn_width(_spec(figure, inner))
-        if abs(found - pixels) < 1:
-            break
-        inner = max(60, round(inner + pixels - found))
-    return _spec(figure, inner)
+        return _spec(figure, style.WIDTH, titled=True)
+    inner = max(LEAST_INNER, round(pixels) - _BESIDE)
+    tried: dict[int, float] = {}  # what stands beside depends little on the width, and not smoothly
+    while inner not in tried and len(tried) < TRIES:
+        tried[inner] = drawn_width(_spec(figure, inner, titled=False))
+        inner = max(LEAST_INNER, round(inner + pixels - tried[inner]))
+    fitting = [each for each, found in tried.items() if found <= pixels + 1]
+    return _spec(figure, max(fitting, default=min(tried)), titled=False)
 
 
 def drawn_width(spec: dict[str, Any]) -> float:
@@ -103,9 +119,23 @@ def drawn_width(spec: dict[str, Any]) -> float:
     return float(width) if width else math.nan
 
 
-def _spec(figure: Figure, width: int) -> dict[str, Any]:
-    spec: dict[str, Any] = catalogue.draw(figure, width=width).to_dict()
-    return spec
+def _spec(figure: Figure, width: int, *, titled: bool) -> dict[str, Any]:
+    spec: dict[str, Any] = catalogue.draw(figure, width=width, titled=titled).to_dict()
+    return spec if titled else _broken(spec, max(16, int(width / _CHARACTER)))
+
+
+def _broken(spec: Any, longest: int) -> Any:
+    """A description, the titles of whose axes have lines of so many characters."""
+    if isinstance(spec, list):
+        return [_broken(each, longest) for each in spec]
+    if not isinstance(spec, dict):
+        return spec
+    found = {name: value if name == "datasets" else _broken(value, longest) for name, value in spec.items()}
+    for channel in (each for each in (found.get("x"), found.get("y")) if isinstance(each, dict)):
+        title = channel.get("title")
+        if isinstance(title, str) and len(title) > longest:
+            channel["title"] = textwrap.wrap(title, longest, break_long_words=False)
+    return found
 
 
 def version() -> str:
