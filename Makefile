@@ -30,7 +30,7 @@ test-slow: $(READY)
 	$(BIN)/pytest -m 'hypothesis and not slow' -n 2 --dist worksteal --hypothesis-profile=explore
 
 docs: $(DOCS_READY)
-	$(BIN)/sphinx-build -W --keep-going -q -j auto -d build/doctrees docs site
+	$(BIN)/sphinx-build -W --keep-going -E -q -j auto -d build/doctrees docs site
 	$(BIN)/python docs/check.py
 	@echo "the site begins at site/index.html"
 

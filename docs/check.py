@@ -16,7 +16,7 @@ and more words may follow, of which a reader sees nothing:
     no-run          shown only
     exit=1          the exit status of the last command; it is 0 where none is declared
     needs=MODULE    skipped where the module is not installed (several: joined by commas)
-    file=NAME       python: written to this file in the folder, and not run
+    file=NAME       python, text: written to this file in the folder, and not run
     from=PATH       python: quoted from this file, and not run
 
 `...` stands for anything, and is for what differs from one machine or moment to the next: times, paths, versions, last

@@ -52,10 +52,10 @@ def test_what_is_right_passes_and_is_counted(check) -> None:
         "```console no-run\n$ rm -rf everything\n```\n"
         "```sh\npython mine/one.py   # not compared\n```\n"
         "```sh\necho four\n```\nwhich prints\n```output\nfour\n```\n"
-        "```text\nanything\n```\n"
+        "```text\nanything\n```\n```text file=a.txt\nwords\n```\n```console\n$ cat a.txt\nwords\n```\n"
     )
     assert status == 0, told
-    assert "page.md: 4 run, 1 not run (" in told
+    assert "page.md: 6 run, 1 not run (" in told
 
 
 def test_another_output_fails_with_its_difference(check) -> None:
@@ -173,7 +173,7 @@ def test_update_writes_what_came_and_keeps_the_dots(check) -> None:
         ("```console norun\n$ ls\n```\n", "takes no-run, needs, exit, got 'norun'"),
         ("```console exit=\n$ ls\n```\n", "got 'exit='"),
         ("```console no-run=1\n$ ls\n```\n", "got 'no-run=1'"),
-        ("```text no-run\nls\n```\n", "takes no option"),
+        ("```toml no-run\nx = 1\n```\n", "takes no option"),
         ("```console\nls\n```\n", "a line that begins with '$ '"),
         ("```output\n1\n```\n", "stands behind a python or sh block"),
         ("```console\n$ ls\n```\n```output\n1\n```\n", "stands behind a python or sh block"),

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-KINDS = ("console", "sh", "pycon", "python", "output", "text", "csv", "toml", "bash")
-CHECKED = ("console", "sh", "pycon", "python", "csv")
+KINDS = ("console", "sh", "pycon", "python", "output", "text", "toml", "bash")
+CHECKED = ("console", "sh", "pycon", "python")
 OPTIONS = {
     "console": ("no-run", "needs", "exit"),
     "sh": ("no-run", "needs", "exit"),
     "pycon": ("no-run", "needs"),
     "python": ("no-run", "needs", "file", "from"),
-    "csv": ("file",),
+    "text": ("file",),
 }
 
 
@@ -62,8 +62,8 @@ class Block:
 
     @property
     def is_code(self) -> bool:
-        """Whether it is of a kind that is run unless it says otherwise."""
-        return self.kind in CHECKED
+        """Whether it is of a kind that is run unless it says otherwise, or a file."""
+        return self.kind in CHECKED or "file" in self.options
 
 
 def read(path: Path) -> tuple[Block, ...]:
