@@ -2,12 +2,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs-ready
 
-.PHONY: demo test test-slow coverage lint types layers bench clean
+.PHONY: demo test test-slow coverage lint types layers docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gallery]'
+	touch $@
+
+$(DOCS_READY): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gallery,docs]'
 	touch $@
 
 demo: $(READY)
@@ -24,6 +29,11 @@ test-slow: $(READY)
 	$(BIN)/pytest -m slow
 	$(BIN)/pytest -m 'hypothesis and not slow' -n 2 --dist worksteal --hypothesis-profile=explore
 
+docs: $(DOCS_READY)
+	$(BIN)/sphinx-build -W --keep-going -E -q -j auto -d build/doctrees docs site
+	$(BIN)/python docs/check.py
+	@echo "the site begins at site/index.html"
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,4 +45,4 @@ layers: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) site build/doctrees .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
