@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -66,7 +67,7 @@ def progress(store: str | os.PathLike[str], names: Sequence[str] | None = None) 
         engine.dispose()
 
 
-def _query(has_audits: bool) -> sa.Select[tuple[object, ...]]:
+def _query(has_audits: bool) -> sa.Select[Any]:
     s, r = schema.studies.c, schema.runs.c
     of_runs = (
         sa.select(
