@@ -30,6 +30,7 @@ class _Lazy(click.Group):
         "decompose": ("seedbed.cli.decompose", "Take the spread apart: initial weights, order, noise, test set."),
         "plan": ("seedbed.cli.plan", "Tell how many seeds a difference or a width takes."),
         "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
+        "watch": ("seedbed.cli.watch", "Show a report that follows its studies as a page, while they run."),
         "logs": ("seedbed.cli.logs", "Print what one run of a trial or program printed."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
         "merge": ("seedbed.cli.merge", "Join stores, such as shards, into one."),
