@@ -11,7 +11,8 @@ import pytest
 import seedbed as sb
 from tests.trainings import TRAININGS
 
-HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit")
+HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit", "jinja2",
+         "starlette", "uvicorn")  # fmt: skip
 
 
 def loaded(code: str) -> set[str]:
@@ -31,6 +32,7 @@ def loaded(code: str) -> set[str]:
         "import seedbed.cli as c; c.command.main(['--help'], standalone_mode=False)",
         "import seedbed.cli as c; c.command.main(['run', '--help'], standalone_mode=False)",
         "import seedbed.cli as c; c.command.main(['import', '--help'], standalone_mode=False)",
+        "import seedbed.cli as c; c.command.main(['watch', '--help'], standalone_mode=False)",
     ],
 )
 def test_the_package_and_the_help_load_nothing_heavy(code: str) -> None:
@@ -87,6 +89,18 @@ def test_reading_needs_no_torch(code: str, stored: Path) -> None:
     modules = loaded(code.replace("{store!r}", repr(str(stored))))
     assert "torch" not in modules
     assert any(name.startswith("seedbed") for name in modules)
+
+
+def test_watching_needs_no_torch(stored: Path) -> None:
+    modules = loaded(
+        "from seedbed.reporting.watching.following import Follower\n"
+        "from seedbed.reporting.watching.redrawing import Redrawer\n"
+        f"redrawer = Redrawer({str(stored)!r}, 'title')\n"
+        f"redrawer.redraw(Follower({str(stored)!r}).look().with_runs)\n"
+        "redrawer.wait(300)\n"
+        "assert redrawer.shown.runs == 3, redrawer.failure"
+    )
+    assert not modules & {"torch", "pandas", "pyarrow", "ray", "submitit"}
 
 
 def test_importing_scores_needs_no_torch(store: Path) -> None:

@@ -13,6 +13,10 @@ class StoreError(SeedbedError):
     """A store cannot be opened, read or written: not a database, a newer version, read-only, full."""
 
 
+class NoStoreError(StoreError):
+    """There is no store at a place, or not yet: no file, or a database without a store's tables."""
+
+
 class IdentityError(SeedbedError):
     """What was asked does not belong to the study that is stored under that name, or contradicts a stored run."""
 

@@ -32,6 +32,7 @@ class _Lazy(click.Group):
         "best": ("seedbed.cli.best", "Tell what the best of k seeds gains by luck alone."),
         "report": ("seedbed.cli.report", "Write what is known of studies as one page, with charts."),
         "plot": ("seedbed.cli.plot", "Write one chart as PDF, SVG or PNG, for a paper."),
+        "watch": ("seedbed.cli.watch", "Show a report that follows its studies as a page, while they run."),
         "logs": ("seedbed.cli.logs", "Print what one run of a trial or program printed."),
         "export": ("seedbed.cli.export", "Write a study's runs as CSV or JSON lines, or its weights."),
         "merge": ("seedbed.cli.merge", "Join stores, such as shards, into one."),

@@ -20,18 +20,28 @@ CHART_WIDTH = 620  # pixels of what is drawn, before the page makes it as wide a
 MOST_ROWS = 400  # of the table behind a chart; the file of its data has all
 
 
-def render(document: Document, *, live: Mapping[str, Any] | None = None) -> str:
-    """The page.
+def render(document: Document) -> str:
+    """The page."""
+    return framed(document.title, body(document))
+
+
+def framed(title: str, content: str, *, live: Mapping[str, Any] | None = None) -> str:
+    """A page of this content.
 
     Args:
-        live: what a page needs that is served while runs end (``watching``); None of one that is a file.
+        content: as of ``body``.
+        live: what the page of a report needs that changes while it is looked at (``watching.watched``): ``told`` and
+            ``trouble`` for its first lines, ``version`` of what it shows, and ``seconds`` after which it asks for
+            another; None of a page that is a file.
     """
     template = _environment().get_template("page.html.j2")
     return str(
         template.render(
-            document=document,
-            body=body(document),
-            live=None if live is None else as_script(live),
+            title=title,
+            body=content,
+            live=live,
+            watched=None if live is None else as_script({name: live[name] for name in ("version", "seconds")}),
+            policy=policy(live=live is not None),
             library=library(),
             style=_file("page.css"),
             script=_file("page.js"),
@@ -39,10 +49,32 @@ def render(document: Document, *, live: Mapping[str, Any] | None = None) -> str:
     )
 
 
+def policy(*, live: bool) -> str:
+    """What the browser lets a page do: to draw from what is in it; and a live one, to ask its own server.
+
+    ``unsafe-eval`` is for Vega, which makes functions of the expressions in a chart's description.
+    """
+    allowed = {
+        "default-src": "'none'",
+        "script-src": "'unsafe-inline' 'unsafe-eval'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data: blob:",
+        "connect-src": "'self'" if live else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {sources}" for name, sources in allowed.items())
+
+
 def body(document: Document) -> str:
     """What changes on a page while runs end: all between its head and its scripts."""
     template = _environment().get_template("body.html.j2")
     return str(template.render(document=document, specs=_specs(document), tables=_tables(document), most=MOST_ROWS))
+
+
+def waiting(title: str) -> str:
+    """The same of a page on which there is nothing to report yet."""
+    return str(_environment().get_template("waiting.html.j2").render(title=title))
 
 
 def _specs(document: Document) -> dict[str, str]:

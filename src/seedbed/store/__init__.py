@@ -4,7 +4,8 @@ from seedbed.store.audits import keep_audit, kept_audit
 from seedbed.store.importing import add_scores
 from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
-from seedbed.store.reading import StudyLine, load, stored_engine, stored_identity, studies
+from seedbed.store.progress import Progress, progress
+from seedbed.store.reading import StudyLine, load, loaded, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import dismiss, recall, remember, witnesses
 from seedbed.store.writing import StudyWriter, Wanted, delete
@@ -15,6 +16,7 @@ __all__ = [
     "DEFAULT",
     "VERIFICATION",
     "Merged",
+    "Progress",
     "StudyLine",
     "StudyWriter",
     "Wanted",
@@ -24,8 +26,10 @@ __all__ = [
     "keep_audit",
     "kept_audit",
     "load",
+    "loaded",
     "merge",
     "note_stopping",
+    "progress",
     "recall",
     "remember",
     "stoppings",

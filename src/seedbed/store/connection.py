@@ -16,7 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from seedbed.errors import StoreError
+from seedbed.errors import NoStoreError, StoreError
 from seedbed.locations import is_url, shown
 from seedbed.store import schema
 
@@ -41,7 +41,8 @@ def connect(location: str | os.PathLike[str], *, create: bool, lasting: bool = F
             server is then kept between them.
 
     Raises:
-        StoreError: it does not exist and may not be created, is no database, is of another program, or is newer.
+        NoStoreError: it does not exist, or is empty, and may not be created.
+        StoreError: it is no database, is of another program, or is newer.
     """
     text = os.fspath(location)
     if not text or text == ":memory:":
@@ -118,7 +119,7 @@ def _check_file(path: Path, create: bool) -> None:
         raise StoreError(f"{path} is a folder: a store is one file, such as {path / 'seedbed.db'}")
     if not path.exists():
         if not create:
-            raise StoreError(f"there is no store at {path}: run an experiment first, or name one with --store")
+            raise NoStoreError(f"there is no store at {path}: run an experiment first, or name one with --store")
         if not path.parent.is_dir():
             raise StoreError(f"the folder {path.parent} of the store {path} does not exist: make it first")
     # What the file holds is for SQLite to find out: a process that opens and closes the file by itself loses, by the
@@ -232,7 +233,7 @@ def _check_schema(engine: Engine, text: str, create: bool) -> None:
             )
         if not create:
             found = "it has none of its tables" if names else "it is empty"
-            raise StoreError(f"{where} is not a Seedbed store: {found}")
+            raise NoStoreError(f"{where} is not a Seedbed store: {found}")
         with writing(engine) as connection:
             schema.metadata.create_all(connection)
             insert_ignore(connection, schema.about, [{"name": "schema", "value": str(schema.VERSION)}])

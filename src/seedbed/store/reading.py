@@ -7,7 +7,7 @@ import difflib
 import gc
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,24 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     Raises:
         StoreError: there is no such store, or no study of that name in it; near names are told.
     """
+    return _read(name, store, connect(store, create=False))
+
+
+@contextlib.contextmanager
+def loaded(names: Sequence[str], store: str | os.PathLike[str] = "seedbed.db") -> Iterator[list[Study]]:
+    """Studies with all their runs, for the block: at its end no connection to the store stays behind.
+
+    Raises:
+        StoreError: as of ``load``.
+    """
     engine = connect(store, create=False)
+    try:
+        yield [_read(name, store, engine) for name in names]
+    finally:
+        engine.dispose()
+
+
+def _read(name: str, store: str | os.PathLike[str], engine: Engine) -> Study:
     with explained(os.fspath(store)), engine.connect() as connection:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:

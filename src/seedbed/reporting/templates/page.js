@@ -81,30 +81,60 @@
     waiting = setTimeout(drawAll, 250);
   });
 
-  // Charts are drawn anew for what is watched, and what was open stays open.
-  const watched = document.getElementById("watched");
-  const watch = async ({ address, seconds }) => {
-    const told = document.getElementById("live");
-    let version = null;
+  // What is shown gives way to another body: what was open, in focus or in view stays so, and each chart until the one
+  // that follows it is drawn.
+  const report = document.getElementById("report");
+  const replace = async (body) => {
+    const open = [...report.querySelectorAll("details[open]")].map((each) => each.id);
+    const before = new Map([...report.querySelectorAll(".chart")].map((each) => [each.dataset.chart, each]));
+    const holder = report.contains(document.activeElement) ? document.activeElement.closest("[id]") : null;
+    const focused = holder === null ? -1 : [...holder.querySelectorAll("*")].indexOf(document.activeElement);
+    for (const embedded of views.values()) embedded.finalize();
+    views.clear();
+    report.innerHTML = body;
+    document.title = `${report.querySelector("h1").textContent} - Seedbed`;
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    for (const place of report.querySelectorAll(".chart")) {
+      const old = before.get(place.dataset.chart);
+      if (old !== undefined) place.replaceChildren(...old.childNodes);
+    }
+    if (focused >= 0) {
+      document.getElementById(holder.id)?.querySelectorAll("*")[focused]?.focus({ preventScroll: true });
+    }
+    await drawAll();
+  };
+
+  const write = (id, text) => {
+    const place = document.getElementById(id);
+    if (place.textContent !== text) place.textContent = text;
+  };
+
+  // Asks whether runs have ended, while anybody looks.
+  const watch = async ({ version, seconds }) => {
     for (;;) {
+      while (document.hidden) {
+        await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+      }
+      let state = null;
       try {
-        const state = await (await fetch(`${address}&kind=state`)).json();
-        told.textContent = state.told;
-        if (version !== null && state.version !== version) {
-          const body = await (await fetch(`${address}&kind=body`)).text();
-          const open = [...document.querySelectorAll("details[open]")].map((each) => each.id);
-          document.getElementById("report").innerHTML = body;
-          for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-          await drawAll();
-        }
-        version = state.version;
+        state = await (await fetch(`state?shown=${encodeURIComponent(version)}`)).json();
       } catch {
-        told.textContent = "No answer: seedbed watch has ended. This page shows what was there last.";
+        write("trouble", "No answer: seedbed watch has ended. This page shows what was there last.");
+      }
+      if (state !== null) {
+        write("told", state.told);
+        write("trouble", state.trouble);
+        if (state.body !== undefined) {
+          version = state.version;
+          await replace(state.body);
+        }
       }
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }
   };
 
-  drawAll();
-  if (watched !== null) watch(JSON.parse(watched.textContent));
+  const watched = document.getElementById("watched");
+  drawAll().then(() => {
+    if (watched !== null) watch(JSON.parse(watched.textContent));
+  });
 })();
