@@ -51,9 +51,10 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     ends = base.transform_filter("datum.low != null").mark_rule(color=style.RED, strokeWidth=3, opacity=0.35)
     line = base.mark_line(color=style.RED, strokeWidth=1.5, opacity=0.7)
     points = base.mark_point(filled=True, size=60, color=style.RED, opacity=1)
+    known = any(row[2] is not None for row in figure.table.rows)  # a layer of nothing has no scale
     return alt.layer(
         rule.encode(y=alt.Y("y:Q")),
-        ends.encode(y=style.y_of(figure, "low", scale=scale), y2="high:Q"),
+        *([ends.encode(y=style.y_of(figure, "low", scale=scale), y2="high:Q")] if known else []),
         line.encode(y=style.y_of(figure, "best", scale=scale)),
         points.encode(y=style.y_of(figure, "best", scale=scale), tooltip=tips),
     ).properties(width=width, height=height)

@@ -101,7 +101,9 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
     diamond = mean.mark_point(shape="diamond", filled=True, size=110, color=style.RED, opacity=1).encode(
         x=alt.X("value:Q"), y=y, tooltip=tips
     )
-    return alt.layer(points, whole, half, ends, diamond).properties(width=width, height=52 * max(1, len(names)))
+    known = any(row[2] is not None for row in figure.tables["means"].rows)  # a layer of nothing has no scale
+    layers = [points, whole, half, *([ends] if known else []), diamond]
+    return alt.layer(*layers).properties(width=width, height=52 * max(1, len(names)))
 
 
 def differences_figure(

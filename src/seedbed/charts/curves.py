@@ -15,6 +15,7 @@ from seedbed.charts.data import Figure, Table, number_format
 NAME = "curves"
 MOST_SEEDS = 40  # drawn one by one
 MOST_EPOCHS = 150
+MOST_POINTED = 40  # epochs at which a line can be pointed at: each is a point of every line
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 
 
@@ -49,7 +50,7 @@ def figure(
     for run in _spread_over(known):
         lines += [(labels[run], int(epoch), known[run, place]) for place, epoch in enumerate(epochs)]
     drawn = len({line[0] for line in lines})
-    notes = ["Bands are pointwise: of each epoch by itself, over seeds alone. No single run need stay within one."]
+    notes = [f"Bands are pointwise: of each {unit} by itself, over seeds alone. No single run need stay within one."]
     if drawn < len(curves):
         notes.append(f"{drawn} of {len(curves):,} single runs are drawn, evenly spread over their last values.")
     if missing := int((~np.isfinite(curves)).any(axis=1).sum()):
@@ -64,7 +65,8 @@ def figure(
             "lines": Table.of(("run", unit, "value"), lines),
         },
         {"x": unit, "y": axis},
-        {"x": ",d", "y": form, "value": form, "median": form, "p5": form, "p95": form, "p25": form, "p75": form},
+        {"x": ",d", unit: ",d", "y": form, "value": form, "median": form, "p5": form, "p95": form, "p25": form,
+         "p75": form},
         tuple(notes),
     )  # fmt: skip
 
@@ -86,6 +88,8 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     x = style.x_of(figure, unit, scale=alt.Scale(nice=False))
     scale = alt.Scale(zero=False)
     pointed = alt.selection_point(name="run", fields=["run"], on="pointerover", nearest=True, clear="pointerout")
+    drawn = alt.Chart(style.data(figure, "lines"))
+    y = style.y_of(figure, "value", scale=scale)
     bands = alt.Chart(style.data(figure, "bands"))
     layers: list[alt.Chart] = [
         bands.mark_area(color=style.SKY, opacity=opacity).encode(
@@ -93,18 +97,28 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
         )
         for (low, high), opacity in ((("p5", "p95"), 0.28), (("p25", "p75"), 0.45))
     ]
-    lines = (
-        alt.Chart(style.data(figure, "lines"))
-        .mark_line(color=style.GREY, strokeWidth=0.8)
-        .encode(
-            x=x,
-            y=style.y_of(figure, "value", scale=scale),
-            detail="run:N",
-            opacity=alt.condition(pointed, alt.value(1.0), alt.value(0.22), empty=False),
-            strokeWidth=alt.condition(pointed, alt.value(2.0), alt.value(0.8), empty=False),
-            tooltip=style.told(figure, run="run", **{unit: unit}, value="value"),
-        )
+    lines = drawn.mark_line(color=style.GREY).encode(
+        x=x,
+        y=y,
+        detail="run:N",
+        opacity=alt.condition(pointed, alt.value(1.0), alt.value(0.22), empty=False),
+        size=alt.condition(pointed, alt.value(2.4), alt.value(0.8), empty=False),  # a line's size is its width
+    )
+    # The nearest of lines is not to be had, the nearest of points is; they lie on top, and are not seen. Of the nearest
+    # a tooltip knows numbers alone, so that the run's name stands in the chart.
+    steps = list(dict.fromkeys(row[1] for row in figure.tables["lines"].rows))
+    places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTED)).round().astype(int))
+    points = (
+        drawn.transform_filter(alt.FieldOneOfPredicate(unit, [steps[place] for place in places]))
+        .mark_point(filled=True, size=30, opacity=0)
+        .encode(x=x, y=y, tooltip=style.told(figure, **{unit: unit}, value="value"))
         .add_params(pointed)
     )
+    name = (
+        drawn.transform_filter({"param": "run", "empty": False})
+        .transform_aggregate(groupby=["run"])
+        .mark_text(align="right", baseline="top", fontWeight=600, color=style.INK)
+        .encode(text="run:N", x=alt.value("width"), y=alt.value(2))
+    )
     median = bands.mark_line(color=style.BLUE, strokeWidth=2.5).encode(x=x, y=style.y_of(figure, "median", scale=scale))
-    return alt.layer(*layers, lines, median).properties(width=width, height=height)
+    return alt.layer(*layers, lines, median, name, points).properties(width=width, height=height)

@@ -93,7 +93,7 @@ def flips_chart(figure: Figure, width: int = style.WIDTH, height: int = style.HE
         .mark_bar(stroke="white", strokeWidth=0.5, color=style.ORANGE)
         .encode(
             x=alt.X("right under:N", sort=alt.EncodingSortField("place"), title=figure.titles["x"],
-                    axis=alt.Axis(labelAngle=-40)),
+                    axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
             y=alt.Y(f"{rows}:Q", axis=alt.Axis(format=",d", tickMinStep=1)),
             tooltip=[alt.Tooltip("right under:N", title="right under"), alt.Tooltip(f"{rows}:Q", format=",d")],
         )

@@ -50,14 +50,16 @@ def rows(
     if rule is not None:
         line = alt.Chart(alt.InlineData(values=[{"value": rule}]))
         drawn.append(line.mark_rule(color=style.GREY, strokeDash=[4, 3]).encode(x=alt.X("value:Q")))
-    whole = base.transform_filter("datum.low != null && datum.high != null")
-    drawn.append(
-        whole.mark_rule(strokeWidth=3, strokeCap="round").encode(
-            x=alt.X("low", type="quantitative", **_rest(x)), x2="high:Q", y=y, color=colour, tooltip=tips
+    if any(each["low"] is not None and each["high"] is not None for each in found):  # a layer of nothing has no scale
+        whole = base.transform_filter("datum.low != null && datum.high != null")
+        drawn.append(
+            whole.mark_rule(strokeWidth=3, strokeCap="round").encode(
+                x=alt.X("low", type="quantitative", **_rest(x)), x2="high:Q", y=y, color=colour, tooltip=tips
+            )
         )
-    )
-    points = base.transform_filter("datum.value != null")
-    drawn.append(points.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips))
+    if any(each["value"] is not None for each in found):
+        points = base.transform_filter("datum.value != null")
+        drawn.append(points.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips))
     return alt.layer(*drawn).properties(width=width, height=row * max(1, len(labels)))
 
 

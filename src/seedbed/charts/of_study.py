@@ -76,6 +76,8 @@ def distribution_of(study: Study, score: str, named: Sequence[int | Assignment] 
 def small_studies_of(study: Study, score: str) -> Figure:
     """What studies of a few of these seeds would have reported."""
     values = _independent(study)[score]
+    if not np.isfinite(values).any():
+        raise InputError(f"no run of {study.name} has a finite {score}")
     found = stats.small_studies(values, rng=0)
     mean = float(values[np.isfinite(values)].mean())
     return small_studies.figure(
@@ -141,6 +143,7 @@ def lead_of(study: Study, score: str, found: Holdout | None = None) -> Figure:
         InputError: the score is no share of right examples, or they are not stored.
     """
     name = _examples_of(study, score)
+    _check_two(study)
     described = study.evaluation_set(name, study.assignments[0].split)
     return best.lead_figure(
         found or study.best_seed_holdout(name, confidence=CONFIDENCE), title="What the best seed's lead is worth",
@@ -182,6 +185,7 @@ def components_of(study: Study, score: str) -> Figure:
 def test_set_luck_of(study: Study, score: str) -> Figure:
     """What of the spread over seeds is the luck of a finite test set."""
     name = _examples_of(study, score)
+    _check_two(study)
     return examples.luck_figure(
         study.test_set_luck(name, CONFIDENCE), title="The luck of a finite test set", axis=_axis(study, score)
     )
@@ -255,6 +259,11 @@ def _independent(study: Study) -> Study:
     if chosen.design.kind != "independent":
         raise InputError(f"this is told of runs that share no seed, and these do ({chosen.design.words})")
     return chosen
+
+
+def _check_two(study: Study) -> None:
+    if len(study.done) < 2:
+        raise InputError(f"this is told of two converged runs or more, and {study.name} has {len(study.done)}")
 
 
 def _examples_of(study: Study, score: str) -> str:

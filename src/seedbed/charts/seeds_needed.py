@@ -27,8 +27,12 @@ def figure(summary: Summary, *, title: str, axis: str, share: bool) -> Figure:
     Raises:
         InputError: the spread over seeds is not known.
     """
-    if summary.n < 2 or not summary.sd > 0:
-        raise InputError(f"how many seeds it takes is not known from {summary.n} runs without a spread")
+    if summary.n < 2:
+        raise InputError(
+            "how many seeds it takes depends on the spread over seeds, which two converged runs or more tell"
+        )
+    if not summary.sd > 0:
+        raise InputError(f"how many seeds it takes depends on the spread over seeds, and {summary.n} runs are equal")
     ends = (summary.sd_low, summary.sd_high)
     known = all(math.isfinite(end) and end > 0 for end in ends)
 
@@ -43,8 +47,8 @@ def figure(summary: Summary, *, title: str, axis: str, share: bool) -> Figure:
     what = "percentage points of " if share else ""
     return Figure(
         NAME, title,
-        f"Seeds per method that find a true difference of so much in {POWER * 100:g} of 100 cases; the band is of the "
-        f"{summary.confidence * 100:g} % interval of the spread.",
+        f"Seeds per method that find a true difference of so much in {POWER * 100:g} of 100 cases"
+        + (f"; the band is of the {summary.confidence * 100:g} % interval of the spread." if known else "."),
         {"seeds": Table.of(("difference", "seeds", "least", "most"), rows)},
         {"x": f"difference of two means, {what}{axis[:1].lower()}{axis[1:]}", "y": "seeds per method"},
         {"x": form, "difference": form, "y": ",d", "seeds": ",d", "least": ",d", "most": ",d"},
@@ -67,4 +71,5 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     points = base.mark_point(color=style.BLUE, filled=True, size=50, opacity=0.01).encode(
         y=style.log_y(figure, "seeds", every), tooltip=tips
     )
-    return alt.layer(band, line, points).properties(width=width, height=height)
+    known = any(row[2] is not None for row in figure.table.rows)  # a layer of nothing has no scale
+    return alt.layer(*([band] if known else []), line, points).properties(width=width, height=height)

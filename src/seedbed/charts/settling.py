@@ -68,4 +68,6 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     mean = style.y_of(figure, "mean", scale=scale)
     line = base.mark_line(color=style.BLUE, strokeWidth=2.2, clip=True).encode(y=mean)
     points = base.mark_point(color=style.BLUE, size=40, opacity=0.01, filled=True, clip=True)
-    return alt.layer(band, line, points.encode(y=mean, tooltip=tips)).properties(width=width, height=height)
+    known = any(row[2] is not None for row in table.rows)  # a layer of nothing has no scale
+    layers = [*([band] if known else []), line, points.encode(y=mean, tooltip=tips)]
+    return alt.layer(*layers).properties(width=width, height=height)

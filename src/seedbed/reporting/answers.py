@@ -47,20 +47,28 @@ def _lead(study: Study, score: str, summary: Summary, hunt: Hunt | None) -> Iter
     unit = wording.unit_of(study, score)
     half = half_of(summary.mean_low, summary.mean_high)
     places = unit.places(half) if has_width(summary.mean_low, summary.mean_high) else wording.PLACES_OF_SHARES
-    lead = unit.number(abs(best - summary.mean), places)
-    points = " points" if unit.sign else ""
+    lead = _points(unit, unit.number(abs(best - summary.mean), places))
     where = "above" if larger else "below"
-    line = f"The best of these {summary.n:,} runs is {lead}{points} {where} the mean"
+    line = f"The best of these {summary.n:,} runs is {lead} {where} the mean"
     # Of rows that a run was trained on, none is new data.
     kept = None if hunt is None or hunt.trained_on or summary.n < LEAST_LEAD else hunt.holdout
     if kept is None:
         yield f"{line}."
         return
-    chosen, judged = (unit.number(value, max(places, 1)) for value in (kept.gain_where_chosen, kept.gain_where_judged))
-    yield (
-        f"{line}; chosen on half of the examples it leads by {chosen}{points}, and on the other half, where it was not "
-        f"chosen, by {judged}{points}: about so much of such a lead would remain on new data."
+    chosen, judged = (
+        _points(unit, unit.number(value, max(places, 1))) for value in (kept.gain_where_chosen, kept.gain_where_judged)
     )
+    yield (
+        f"{line}; chosen on half of the examples it leads by {chosen}, and on the other half, where it was not chosen, "
+        f"by {judged}: about so much of such a lead would remain on new data."
+    )
+
+
+def _points(unit: wording.Unit, number: str) -> str:
+    """A difference: of shares in percentage points."""
+    if not unit.sign:
+        return number
+    return f"{number} {'point' if number == '1' else 'points'}"
 
 
 def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
@@ -72,9 +80,10 @@ def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
             for count, word in ((diverged, "diverged"), (failed, "failed"))
             if count
         ]
-        yield f"Of {text.counted(len(study), 'run')} {wording.listed(parts)}: the numbers are of the others alone."
-    if told := text.sameness(study):
-        yield f"{told}"
+        others = ": the numbers are of the others alone" if diverged + failed < len(study) else ""
+        yield f"Of {text.counted(len(study), 'run')} {wording.listed(parts)}{others}."
+    if summary.n and (told := text.sameness(study)):  # where none converged, that is the news
+        yield told
     if summary.n == 1:
         yield "One run says nothing of how far another seed would lie: run more."
     elif 1 < summary.n < 5:

@@ -21,7 +21,7 @@ def document(
     """What is known of one study, or of several beside each other.
 
     Args:
-        score: the first study's primary one where none is given.
+        score: the primary one of the first study that has any where none is given.
         store: where verifications and audits of them are looked up; not at all where none is given.
 
     Raises:
@@ -33,10 +33,10 @@ def document(
     found: list[Section] = []
     answer: tuple[str, ...] = ()
     chosen = [_of_one_kind(each) for each in studies]
-    chosen_score = _score(chosen[0], score)
+    chosen_score = _score(chosen, score)
     if chosen_score is None:
-        missing.append(Missing("anything of scores", f"no run of {names[0]} has told a score"))
-        answer = (f"No run of {names[0]} ended with a score.",)
+        missing.append(Missing("anything of scores", f"no run of {wording.listed(names)} has told a score"))
+        answer = tuple(f"No run of {name} ended with a score." for name in names)
     elif len(studies) == 1:
         hunt = sections.hunt_in(chosen[0], chosen_score)
         answer = answers.of_study(chosen[0], chosen_score, hunt)
@@ -49,10 +49,12 @@ def document(
             answer += answers.of_one_among_several(name, each, chosen_score)
             own = sections.distribution(each, chosen_score, missing)
             found += [sections.numbered(section, name, place) for section in own]
-    kept = [None if store is None else stores.kept_audit(each.name, store) for each in studies]
-    for name, audit in zip(names, kept, strict=True):
+    for place, (name, each) in enumerate(zip(names, studies, strict=True)):
+        more = list(sections.failures(each))
+        audit = None if store is None else stores.kept_audit(each.name, store)
         if audit is not None or len(studies) == 1:
-            found += sections.audit(audit, missing, name)
+            more += sections.audit(audit, missing, name)
+        found += [sections.numbered(section, name, place) for section in more] if len(studies) > 1 else more
     return Document(
         " and ".join(names) if len(names) < 3 else wording.listed(names), answer, tuple(found), _told_once(missing),
         tuple(_made(studies, names, store)), tuple(filter(None, map(remaking.command, studies))),
@@ -75,10 +77,10 @@ def checked(studies: Sequence[Study]) -> Sequence[Study]:
     return studies
 
 
-def _score(study: Study, score: str | None) -> str | None:
-    if not study.scores and score is None:
-        return None
-    return study.check_score(score)
+def _score(studies: Sequence[Study], score: str | None) -> str | None:
+    """The score by its full name; None where no run of any study told one."""
+    told = next((each for each in studies if each.scores), None)
+    return None if told is None else told.check_score(score)
 
 
 def _of_one_kind(study: Study) -> Study:

@@ -10,12 +10,15 @@ from typing import Any
 from seedbed import comparing
 from seedbed.charts import catalogue, of_audit, of_study
 from seedbed.charts.data import Figure
-from seedbed.errors import InputError
+from seedbed.errors import InputError, first_line
+from seedbed.records import Status
 from seedbed.reporting.document import Missing, Section, TextTable
+from seedbed.seeds import Assignment
 from seedbed.study import Study
 from seedbed.words import comparison, decomposition, hunting, text, wording
 
 CONFIDENCE = 0.95
+MOST_REASONS = 12  # of failed runs that are told
 
 
 class Gathering:
@@ -37,6 +40,10 @@ class Gathering:
             figure = make()
         except InputError as error:
             self._missing.append(Missing(what, str(error)))
+            return
+        if not figure.table.rows:  # an empty chart says less than a sentence
+            why = " ".join(figure.notes) or "there is nothing to draw"
+            self._missing.append(Missing(what, f"{why[:1].lower()}{why[1:]}"))
             return
         self.figures.append(figure)
 
@@ -132,6 +139,23 @@ def examples(study: Study, score: str, missing: list[Missing]) -> Iterator[Secti
                 rows = tuple((str(example), f"{float(share or 0):.1%}") for example, share in figure.tables[name].rows)
                 found.tables.append(TextTable(caption, ("example", "right under so many of the seeds"), rows))
     yield from found.section("examples", "The examples behind the score")
+
+
+def failures(study: Study) -> Iterator[Section]:
+    """Why runs failed, and which did."""
+    reasons: dict[str, list[Assignment]] = {}
+    for run in study.runs:
+        if run.status is Status.FAILED:
+            reasons.setdefault(first_line(run.error or "no reason given"), []).append(run.assignment)
+    if not reasons:
+        return
+    ordered = sorted(reasons.items(), key=lambda each: -len(each[1]))
+    rows = tuple((why, str(len(those)), text.reached_by(study, tuple(those))) for why, those in ordered[:MOST_REASONS])
+    more = len(ordered) - len(rows)
+    yield Section(
+        "failures", "Why runs failed", tables=(TextTable("Reasons of failures", ("reason", "runs", "which"), rows),),
+        notes=(f"{text.counted(more, 'more reason')} not shown here.",) if more else (),
+    )  # fmt: skip
 
 
 def audit(kept: Mapping[str, Any] | None, missing: list[Missing], name: str) -> Iterator[Section]:

@@ -1,49 +1,98 @@
 "use strict";
 (() => {
   const WIDTH = 620; // of charts as they are described
+  const ROOM = 800; // for a chart in a page that is not shown yet
+  const LETTER = 8; // pixels of a letter of an axis's title, at most about
+  const DATA = new Set(["datasets", "values"]); // of a description: what holds data, not words of its own
   const views = new Map();
 
   const read = (kind, key) => JSON.parse(document.querySelector(`script[data-${kind}="${CSS.escape(key)}"]`).textContent);
 
-  // The description with another width wherever it has the usual one.
-  const narrowed = (value, width) => {
-    if (Array.isArray(value)) return value.map((each) => narrowed(each, width));
+  // Words in lines of so many characters at most; a longer word is cut.
+  const lined = (text, most) => {
+    const lines = [""];
+    for (const word of text.split(" ").flatMap((each) => each.match(new RegExp(`.{1,${most}}`, "gsu")) ?? [])) {
+      const longer = lines.at(-1) === "" ? word : `${lines.at(-1)} ${word}`;
+      if (longer.length <= most) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return lines;
+  };
+
+  // The description for so much room: drawn so wide, titles of horizontal axes in lines, long labels cut.
+  const fitted = (value, width, room) => {
+    if (Array.isArray(value)) return value.map((each) => fitted(each, width, room));
     if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, each]) => [
-        name, name === "width" && each === WIDTH ? width : name === "values" ? each : narrowed(each, width),
-      ]),
-    );
+    const made = {};
+    for (const [name, each] of Object.entries(value)) {
+      if (DATA.has(name)) made[name] = each;
+      else if (name === "width" && each === WIDTH) made[name] = width;
+      else if (name === "labelLimit") made[name] = Math.min(each, Math.floor(0.4 * room));
+      else if (name === "columns") made[name] = Math.max(1, Math.min(each, Math.floor(room / 300)));
+      else made[name] = fitted(each, width, room);
+      if (name === "x" && typeof each?.title === "string") {
+        made.x.title = lined(each.title, Math.max(20, Math.floor(room / LETTER)));
+      }
+    }
+    return made;
+  };
+
+  const forget = (place) => {
+    views.get(place)?.finalize();
+    views.delete(place);
+  };
+
+  // What is told of a mark, without what is not known: the end of an interval that there is none of.
+  const formatTooltip = (told, escaped) => {
+    const rows = Object.entries(Object(told)).filter(([, each]) => each !== "null");
+    const cells = ([name, each]) => `<td class="key">${escaped(name)}</td><td class="value">${escaped(each)}</td>`;
+    return `<table>${rows.map((row) => `<tr>${cells(row)}</tr>`).join("")}</table>`;
   };
 
   const embed = async (place, spec) => {
-    const embedded = await vegaEmbed(place, spec, { renderer: "svg", actions: false });
-    views.get(place)?.finalize();
+    const embedded = await vegaEmbed(place, spec, { renderer: "svg", actions: false, tooltip: { formatTooltip } });
+    forget(place);
     views.set(place, embedded);
+    for (const mark of place.querySelectorAll('[aria-label*=": null"]')) {
+      mark.setAttribute("aria-label", mark.getAttribute("aria-label").replace(/; [^;:]*: null(?=;|$)/g, ""));
+    }
     return place.querySelector("svg");
   };
 
   const draw = async (place) => {
     const spec = read("spec", place.dataset.chart);
-    const drawn = await embed(place, spec);
-    const room = place.clientWidth;
-    const wide = Number(drawn.getAttribute("width"));
-    if (wide > room && room > 0) {
-      await embed(place, narrowed(spec, Math.max(140, Math.floor(WIDTH - (wide - room)) - 4)));
-    }
+    const room = place.clientWidth || ROOM;
+    const wide = Number((await embed(place, fitted(spec, WIDTH, room))).getAttribute("width"));
+    if (wide > room) await embed(place, fitted(spec, Math.max(140, Math.floor(WIDTH - (wide - room)) - 4), room));
     place.dataset.drawn = "yes";
   };
 
-  const drawAll = async () => {
+  let asked = 0; // how often all charts were to be drawn
+  let drawing = Promise.resolve();
+
+  const drawOnce = async (time) => {
+    for (const place of [...views.keys()]) {
+      if (!place.isConnected) forget(place); // of a page that is watched: it was replaced
+    }
     for (const place of document.querySelectorAll(".chart")) {
+      if (time !== asked) return; // what was asked for since is drawn instead
       try {
         await draw(place);
       } catch (error) {
+        forget(place);
+        place.dataset.drawn = "no";
         place.textContent = `This chart could not be drawn: ${error}`;
         console.error(error);
       }
     }
-    document.documentElement.dataset.drawn = "yes";
+    if (time === asked) document.documentElement.dataset.drawn = "yes";
+  };
+
+  const drawAll = () => {
+    const time = ++asked;
+    delete document.documentElement.dataset.drawn;
+    drawing = drawing.then(() => drawOnce(time)); // one after the other: two would draw over each other
+    return drawing;
   };
 
   const save = (name, content, type) => {
@@ -63,7 +112,8 @@
       save(name, read("csv", place.dataset.chart), "text/csv");
       return;
     }
-    const { view } = views.get(place);
+    const view = views.get(place)?.view;
+    if (view === undefined) return; // the chart could not be drawn, and says so
     if (button.dataset.save === "svg") {
       save(name, await view.toSVG(), "image/svg+xml");
     } else {
