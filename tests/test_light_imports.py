@@ -11,7 +11,7 @@ import pytest
 import seedbed as sb
 from tests.trainings import TRAININGS
 
-HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit")
+HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit", "mlflow", "wandb")
 
 
 def loaded(code: str) -> set[str]:
