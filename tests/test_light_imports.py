@@ -12,7 +12,7 @@ import seedbed as sb
 from tests.trainings import TRAININGS
 
 HEAVY = ("torch", "numpy", "scipy", "sqlalchemy", "altair", "rich", "pandas", "ray", "submitit", "jinja2",
-         "starlette", "uvicorn")  # fmt: skip
+         "starlette", "uvicorn", "mlflow", "wandb")  # fmt: skip
 
 
 def loaded(code: str) -> set[str]:

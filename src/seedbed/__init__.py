@@ -21,31 +21,38 @@ if TYPE_CHECKING:
     from seedbed.metrics import Metric
     from seedbed.programs import Program
     from seedbed.reporting.calls import report
-    from seedbed.runner import run, run_until, run_until_decided
+    from seedbed.records import RunResult
+    from seedbed.runner import Callback, run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds
     from seedbed.stopping import Decided, FixedWidth, Stein
     from seedbed.store import load, merge, studies
     from seedbed.study import Study
+    from seedbed.tracking import MLflowCallback, TensorBoardCallback, WandbCallback
     from seedbed.trials import Recorder, Trial, trial
 
 _HOMES = {
     "Assignment": "seedbed.seeds",
     "Audit": "seedbed.auditing.findings",
+    "Callback": "seedbed.runner",
     "Data": "seedbed.experiments",
     "Decided": "seedbed.stopping",
     "Experiment": "seedbed.experiments",
     "FixedWidth": "seedbed.stopping",
     "IdentityError": "seedbed.errors",
     "InputError": "seedbed.errors",
+    "MLflowCallback": "seedbed.tracking",
     "Metric": "seedbed.metrics",
     "Program": "seedbed.programs",
     "Recorder": "seedbed.trials",
+    "RunResult": "seedbed.records",
     "SeedbedError": "seedbed.errors",
     "Slurm": "seedbed.executors.places",
     "Stein": "seedbed.stopping",
     "StoreError": "seedbed.errors",
     "Study": "seedbed.study",
+    "TensorBoardCallback": "seedbed.tracking",
+    "WandbCallback": "seedbed.tracking",
     "WorkerError": "seedbed.errors",
     "audit": "seedbed.auditing.calls",
     "compare": "seedbed.comparing",
@@ -68,21 +75,26 @@ _HOMES = {
 __all__ = [
     "Assignment",
     "Audit",
+    "Callback",
     "Data",
     "Decided",
     "Experiment",
     "FixedWidth",
     "IdentityError",
     "InputError",
+    "MLflowCallback",
     "Metric",
     "Program",
     "Recorder",
+    "RunResult",
     "SeedbedError",
     "Slurm",
     "Stein",
     "StoreError",
     "Study",
+    "TensorBoardCallback",
     "Trial",
+    "WandbCallback",
     "WorkerError",
     "audit",
     "compare",

@@ -117,10 +117,10 @@ def main() -> None:
 
 
 def _shown(argument: str) -> str:
-    from seedbed.locations import shown
+    from seedbed.locations import is_url, shown
 
-    option, equals, value = argument.partition("=")
-    return f"{option}={shown(value)}" if equals and option.startswith("--") else shown(argument)
+    before, equals, value = argument.partition("=")  # --store=URL, and --track mlflow=URL
+    return f"{before}={_shown(value)}" if equals and not is_url(before) else shown(argument)
 
 
 def resume_command(arguments: list[str]) -> str:

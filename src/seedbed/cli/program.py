@@ -39,7 +39,7 @@ class RunCommand(Sectioned):
             "engine", "stack", "device", "nondeterministic", "workers", "threads", "on", "cpus_per_task",
             "gpus_per_task", "partition", "time", "memory", "jobs", "no_verify", "mixed",
         ),
-        "What is kept": ("store", "name", "curves", "keep_weights", "no_examples"),
+        "What is kept": ("store", "name", "curves", "keep_weights", "no_examples", "track", "track_every"),
         "What is printed": ("lines", "as_json", "quiet"),
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seedbed.cli import DONE, NO, devices, places, program, sharding, until
+from seedbed.cli import DONE, NO, devices, places, program, sharding, tracking, until
 from seedbed.errors import InputError
 
 
@@ -62,6 +62,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
               help="Keep every score after every epoch, or every STRIDE epochs.")  # fmt: skip
 @click.option("--keep-weights", type=click.Choice(["none", "best", "worst", "all"]), default="none", show_default=True,
               help="Whose final weights are kept.")  # fmt: skip
+@tracking.options
 @click.option("--no-examples", is_flag=True, help="Do not keep what each run predicted for each example.")
 @click.option("--mixed", is_flag=True, help="Add runs of another environment to the study, marked.")
 @click.option("--no-verify", is_flag=True, help="Do not hold a fast engine to the reference engine.")
@@ -94,7 +95,7 @@ def run(
     """
     from seedbed.seeds import Assignment
 
-    options |= places.take(options) | devices.take(options)
+    options |= places.take(options) | devices.take(options) | tracking.take(options)
     metrics = options.pop("metric")
     own = program.take(options).program(metrics)
     options["metric"] = None if own is not None else _one(metrics)

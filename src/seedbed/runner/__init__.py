@@ -1,12 +1,15 @@
 """Run an experiment under many seeds, given or as many as a rule asks for."""
 
-from seedbed.runner.calls import MOST, LookingWatcher, check, run, run_until, run_until_decided
+from seedbed.runner.callbacks import Callback
+from seedbed.runner.calls import MOST, check, run, run_until, run_until_decided
 from seedbed.runner.options import KeepWeights
 from seedbed.runner.preparing import check_caller
 from seedbed.runner.session import Watcher
+from seedbed.runner.until import LookingWatcher
 
 __all__ = [
     "MOST",
+    "Callback",
     "KeepWeights",
     "LookingWatcher",
     "Watcher",

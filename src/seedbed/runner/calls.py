@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
-from typing import Literal, Protocol, Unpack
+from typing import Literal, Unpack
 
 from seedbed import devices
 from seedbed.agreement import Verification
@@ -15,49 +15,21 @@ from seedbed.blame import blamed
 from seedbed.errors import InputError
 from seedbed.executors.places import Slurm
 from seedbed.experiments import Experiment
-from seedbed.runner.following import Following
+from seedbed.runner.callbacks import Callback, Callbacks
 from seedbed.runner.options import KeepWeights, Options, RunOptions
-from seedbed.runner.plan import Plan
 from seedbed.runner.preparing import Subject, check_caller, check_watcher, prepare
-from seedbed.runner.session import Session, Silent, Watcher
+from seedbed.runner.session import Session, Silent, Watcher, opened
+from seedbed.runner.until import LookingWatcher, Still, until_it_holds
 from seedbed.seeds import Assignment, SeedsLike, as_assignments, check_seed
 from seedbed.stats.checks import count
 from seedbed.stopped import Stopped
-from seedbed.stopping import Decided, FixedWidth, Look, Stein, parse_until, resolve
-from seedbed.store import DEFAULT, StudyWriter, load, note_stopping
+from seedbed.stopping import Decided, FixedWidth, Stein, parse_until
+from seedbed.store import DEFAULT, load
 from seedbed.study import Study
 from seedbed.torch_settings import settings_for
 
 MOST = 10_000  # seeds that a rule may take unless told otherwise
 EXPECTED = 64  # that it is expected to take, where settings are proposed from their number
-_OVER = object()
-
-
-class LookingWatcher(Watcher, Protocol):
-    """A watcher that is told what a rule says, too."""
-
-    def asked(self, stopped: Stopped) -> None:
-        """What is asked, before anything of it is known: rule, studies and first seed."""
-        ...
-
-    def looked(self, look: Look, needed: int | None) -> None:
-        """The rule has looked at more runs; about how many are needed in all, where that can be said."""
-        ...
-
-
-class _Still(Silent):
-    def asked(self, stopped: Stopped) -> None:
-        pass
-
-    def looked(self, look: Look, needed: int | None) -> None:
-        pass
-
-
-class _Saying(Silent):
-    """Hands on what is said, and nothing else."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.said = watcher.said  # type: ignore[method-assign]
 
 
 def run(
@@ -85,6 +57,7 @@ def run(
     slurm: Slurm | None = None,
     largest_part: int | None = None,
     watcher: Watcher | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Study:
     """Run an experiment, trial or program under many seeds and return the study of these runs, in their order.
 
@@ -125,6 +98,8 @@ def run(
         largest_part: where parts of a study are computed apart, to be merged: how many runs the largest of them has.
             Settings that are proposed are then the same in each of them.
         watcher: told how it goes.
+        callbacks: told of each stored run, to keep it elsewhere too: ``seedbed.Callback`` says what, and
+            ``sb.MLflowCallback()`` is one.
 
     Raises:
         InputError: the experiment or an argument cannot be used; nothing is stored then.
@@ -156,11 +131,14 @@ def run(
         largest_part=largest_part,
     )
     check_watcher(watcher)
+    told = Callbacks(callbacks, None if watcher is None else watcher.said)
     watcher = watcher or Silent()
     plan = prepare(experiment, as_assignments(seeds, split), options)
-    with closing(_opened(plan, options, watcher)) as writer:
-        Session(plan, writer, store, watcher, workers, place=options.place).compute()
-    study = load(plan.identity.name, store).select(plan.assignments)
+    with told.told_of_errors(lambda name: load(name, store)):
+        with closing(opened(plan, options, watcher)) as writer:
+            Session(plan, writer, store, watcher, told, workers, place=options.place).compute()
+        study = load(plan.identity.name, store).select(plan.assignments)
+        told.ended([study])
     if verify is True:
         check(experiment, study, store, watcher, device=device, deterministic=deterministic)
     return study
@@ -174,6 +152,7 @@ def run_until(
     split: int = 0,
     most: int = MOST,
     watcher: LookingWatcher | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Unpack[RunOptions],
 ) -> tuple[Study, Stopped]:
     """Train an experiment under the seeds start, start + 1, ... until a rule says that there are runs enough.
@@ -190,6 +169,7 @@ def run_until(
         split: the split seed.
         most: runs that there may be. A rule that was not reached by then is told as that.
         watcher: told how it goes.
+        callbacks: told of each stored run, those beyond the last one looked at included.
         options: those of ``seedbed.run``.
 
     Returns:
@@ -202,7 +182,7 @@ def run_until(
         rule = parse_until(rule)
     if not isinstance(rule, FixedWidth | Stein):
         raise InputError(f"rule must be a FixedWidth, a Stein, or text such as 'accuracy ± 0.002'; got {rule!r:.80}")
-    studies, stopped = _run_until([experiment], rule, start, split, most, watcher, Options(**options))
+    studies, stopped = _run_until([experiment], rule, start, split, most, watcher, callbacks, Options(**options))
     return studies[0], stopped
 
 
@@ -215,6 +195,7 @@ def run_until_decided(
     split: int = 0,
     most: int = MOST,
     watcher: LookingWatcher | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Unpack[RunOptions],
 ) -> tuple[tuple[Study, Study], Stopped]:
     """Train two experiments under the same seeds until it is plain which of them scores higher.
@@ -234,7 +215,7 @@ def run_until_decided(
     made = Options(**options)
     if made.name is not None:
         raise InputError("two studies cannot have one name: leave name out")
-    studies, stopped = _run_until([a, b], rule, start, split, most, watcher, made)
+    studies, stopped = _run_until([a, b], rule, start, split, most, watcher, callbacks, made)
     return (studies[0], studies[1]), stopped
 
 
@@ -245,125 +226,28 @@ def _run_until(
     split: int,
     most: int,
     watcher: LookingWatcher | None,
+    callbacks: Sequence[Callback],
     options: Options,
 ) -> tuple[list[Study], Stopped]:
     for experiment in experiments:
         check_caller(experiment)
     check_watcher(watcher, "asked", "looked")
-    watcher = watcher or _Still()
+    told = Callbacks(callbacks, None if watcher is None else watcher.said)
+    watcher = watcher or Still()
     start = check_seed(start, "start")
     if count(most, "most") < rule.least:
         raise InputError(f"most must be at least the {rule.least} runs that the rule takes, got {most}")
     check_seed(start + most - 1, "start + most - 1")
     assignments = tuple(Assignment.plain(start + place, split) for place in range(most))
     options = replace(options, expected=EXPECTED, beside=len(experiments))
-    plans = [_with_scores(experiment, assignments, options, watcher) for experiment in experiments]
-    rule = replace(rule, score=_score(rule.score, plans))
-    asked = Stopped(rule, tuple(plan.identity.name for plan in plans), start, split)
-    following = Following(rule, assignments)
-    with ExitStack() as stack:
-        sessions = []
-        for plan in plans:
-            writer = stack.enter_context(closing(_opened(plan, options, watcher)))
-            sessions.append(Session(plan, writer, options.store, watcher, options.workers, len(plans), options.place))
-        note_stopping(asked, options.store, begun=True)
-        watcher.asked(asked)
-        _follow(sessions, following, watcher)
-    look = following.look
-    stopped = replace(
-        asked,
-        done=look.done,
-        n=look.n,
-        left_out=look.left_out,
-        interval=look.interval,
-        why=following.why,
-        better=_better(look, rule.score, plans) if len(plans) == 2 else "",
-        beyond=following.beyond(),
-    )
-    note_stopping(stopped, options.store)
-    studies = [load(plan.identity.name, options.store).select(assignments[: look.n]) for plan in plans]
+    with told.told_of_errors(lambda name: load(name, options.store)):
+        studies, stopped = until_it_holds(experiments, rule, assignments, watcher, told, options)
+        told.stopped = stopped
+        told.ended(studies)
     if options.verify is True:
         for experiment, study in zip(experiments, studies, strict=True):
             check(experiment, study, options.store, watcher, device=options.device, deterministic=options.deterministic)
     return studies, stopped
-
-
-def _with_scores(experiment: Subject, assignments: tuple[Assignment, ...], options: Options, watcher: Watcher) -> Plan:
-    """The plan, with the scores that there are: where runs tell them and none has, the first one is computed for it."""
-    plan = prepare(experiment, assignments, options)
-    if plan.identity.told_by_runs and not plan.identity.larger_is_better:
-        first = replace(plan, assignments=assignments[:1])
-        with closing(_opened(first, options, watcher)) as writer:
-            Session(first, writer, options.store, _Saying(watcher), options.workers, place=options.place).compute()
-        plan = prepare(experiment, assignments, options)
-        if not plan.identity.larger_is_better:
-            error = load(plan.identity.name, options.store).run(assignments[0]).error or "no reason given"
-            raise InputError(f"the first run, seed {assignments[0]}, failed, so that no score is known: {error}")
-    return plan
-
-
-def _score(asked: str, plans: Sequence[Plan]) -> str:
-    """The score that is meant, the same in all plans."""
-    names = [plan.identity.name for plan in plans]
-    if len(set(names)) < len(names):
-        raise InputError(f"both are the study {names[0]!r}: give two experiments, or other parameters to one of them")
-    found = [resolve(asked, tuple(plan.identity.larger_is_better), plan.identity.primary) for plan in plans]
-    if len(set(found)) > 1:
-        raise InputError(f"which {asked}? It is {' in one experiment and '.join(found)} in the other")
-    if len({plan.identity.larger_is_better[found[0]] for plan in plans}) > 1:
-        raise InputError(f"a larger {found[0]} is better in one of {' and '.join(names)}, and worse in the other")
-    return found[0]
-
-
-def _follow(sessions: Sequence[Session], following: Following, watcher: LookingWatcher) -> None:
-    """Compute runs until the rule ends; of two experiments in turn, the one that has fewer."""
-    sides = following.sides()
-    pending = []
-    for session, side in zip(sessions, sides, strict=True):
-        todo, stored = session.begin()
-        pending.append(todo)
-        for run in stored.runs:
-            side.learn(run)
-    following.advance()
-    watcher.looked(following.look, following.needed())
-    while not following.ended:
-        with ExitStack() as stack:
-            # Two executors at a time: the one that ends first would set torch back under the other.
-            stack.enter_context(sessions[0].ready())
-            streams = [
-                stack.enter_context(closing(session.steps([each for each in todo if not side.knows(each)], side)))
-                for session, side, todo in zip(sessions, sides, pending, strict=True)
-            ]
-            going = list(zip(sides, streams, strict=True))
-            while going and not following.ended:
-                side, stream = turn = min(going, key=lambda each: each[0].length)
-                if next(stream, _OVER) is _OVER:
-                    going.remove(turn)
-                elif following.advance():
-                    watcher.looked(following.look, following.needed())
-            for stream in streams:
-                for _ in stream:  # what is left of a block whose first runs are told already
-                    pass
-    for session in sessions:
-        session.finish()
-
-
-def _better(look: Look, score: str, plans: Sequence[Plan]) -> str:
-    """The name of the study that scores better; empty where that was not decided."""
-    if not look.done or look.interval is None or look.interval.low is None:
-        return ""
-    first = (look.interval.low > 0) == plans[0].identity.larger_is_better[score]
-    return plans[0 if first else 1].identity.name
-
-
-def _opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
-    """The study, open for writing; what is to be known of it is told."""
-    if plan.notice is not None:
-        watcher.said(plan.notice)
-    writer = StudyWriter(options.store, plan.identity, plan.environment, plan.splits, mixed=options.mixed)
-    for text in writer.warnings:
-        watcher.said(text)
-    return writer
 
 
 def check(

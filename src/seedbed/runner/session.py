@@ -14,6 +14,8 @@ from seedbed.errors import WorkerError
 from seedbed.executors import Executor, Finished, Output, ProcessExecutor, Progress, SerialExecutor, ThreadExecutor
 from seedbed.executors.places import Place
 from seedbed.records import RunResult, Status
+from seedbed.runner.callbacks import Callbacks
+from seedbed.runner.options import Options
 from seedbed.runner.plan import Plan
 from seedbed.seeds import Assignment
 from seedbed.store import VERIFICATION, StudyWriter, load
@@ -89,11 +91,13 @@ class Session:
         writer: StudyWriter,
         store: str | os.PathLike[str],
         watcher: Watcher,
+        callbacks: Callbacks,
         workers: int | None,
         beside: int = 1,
         place: Place | None = None,
     ) -> None:
         self._plan, self._writer, self._store, self._watcher = plan, writer, store, watcher
+        self._callbacks = callbacks
         self._workers, self._beside, self._place = workers, beside, place
         self._leading: tuple[float, tuple[Any, ...]] = (math.inf, ())  # of the runs known here: score and place
         self._told_progress: Telling = getattr(watcher, "progressed", silent)
@@ -121,6 +125,7 @@ class Session:
         pending = [each for each in plan.assignments if each.key not in complete]
         stored = whole.select(plan.assignments)
         self._watcher.begun(stored, len(pending))
+        self._callbacks.begun(stored, len(pending), plan.assignments)
         if plan.keep_weights in ("best", "worst"):
             for each in whole.runs:
                 if each.status is Status.DONE:
@@ -219,9 +224,12 @@ class Session:
         if self._plan.keep_weights in ("best", "worst"):
             results = [result if self._leads_now(result) else replace(result, weights=None) for result in results]
         kept_for = VERIFICATION if self._plan.keep_weights == "none" else self._plan.keep_weights
-        self._unmet += self._writer.add(*results, kept_for=kept_for)
+        unmet = self._writer.add(*results, kept_for=kept_for)
+        self._unmet += unmet
         for result in results:
             self._watcher.finished(result)
+            if not any(result is each for each in unmet):  # these are not stored
+                self._callbacks.finished(self._plan.identity.name, result)
         return results
 
     def _leads_now(self, result: RunResult) -> bool:
@@ -257,6 +265,16 @@ class Session:
             repeated.add(leader.assignment)
             for _ in self.steps([leader.assignment]):  # stored before weights were asked for, or by another
                 pass
+
+
+def opened(plan: Plan, options: Options, watcher: Watcher) -> StudyWriter:
+    """The study, open for writing; what is to be known of it is told."""
+    if plan.notice is not None:
+        watcher.said(plan.notice)
+    writer = StudyWriter(options.store, plan.identity, plan.environment, plan.splits, mixed=options.mixed)
+    for text in writer.warnings:
+        watcher.said(text)
+    return writer
 
 
 def _directions(larger_is_better: Mapping[str, bool]) -> str:
