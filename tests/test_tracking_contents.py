@@ -14,13 +14,13 @@ import seedbed as sb
 from seedbed.errors import InputError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import RunResult, Status
-from seedbed.words import stopping, text
 from seedbed.stats import Interval
 from seedbed.stopped import Stopped
 from seedbed.stopping import FixedWidth
 from seedbed.tracking import contents
 from seedbed.tracking.mlflow_runs import _names
 from seedbed.tracking.tracker import MOST_RUNS, Tracker
+from seedbed.words import stopping, text
 from tests.studies import DIVERGED, FAILED, study_of
 from tests.tracked import expected
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import seedbed as sb
-from seedbed.words import stopping
 from seedbed.tracking.mlflow_runs import _names
+from seedbed.words import stopping
 from tests.test_runs import Told
 from tests.test_tracking_callbacks import Interrupts
 from tests.tracked import DIVERGES, FAILS, by_roles, expected, page, spread, toy

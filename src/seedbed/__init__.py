@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from seedbed.experiments import Data, Experiment, experiment
     from seedbed.metrics import Metric
     from seedbed.programs import Program
-    from seedbed.reporting.calls import report
     from seedbed.records import RunResult
+    from seedbed.reporting.calls import report
     from seedbed.runner import Callback, run, run_until, run_until_decided
     from seedbed.scores import read_scores
     from seedbed.seeds import Assignment, grid, parse_seeds

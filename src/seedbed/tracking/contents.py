@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedbed.records import RunResult, Status
-from seedbed.words import stopping, text
 from seedbed.seeds import Assignment
 from seedbed.stats import Summary
 from seedbed.stopped import Stopped
 from seedbed.study import Study, StudyIdentity
+from seedbed.words import stopping, text
 
 Setting = str | int | float | bool
 STATISTICS = ("mean", "mean_low", "mean_high", "sd", "sd_low", "sd_high", "median", "minimum", "maximum")

@@ -13,11 +13,11 @@ from typing import Any
 
 from seedbed.errors import InputError
 from seedbed.records import RunResult, Status
-from seedbed.words import text
 from seedbed.stopped import Stopped
 from seedbed.study import Study
 from seedbed.tracking import contents
 from seedbed.tracking.tracker import Every, Tracker
+from seedbed.words import text
 
 MOST_PARAMS, MOST_METRICS = 100, 800  # of one request: MLflow takes 100, and 1000 of all together
 _FROM_CONTEXT = ("mlflow.user", "mlflow.source.")  # tags of the parent that are its children's, too

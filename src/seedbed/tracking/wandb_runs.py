@@ -14,11 +14,11 @@ import numpy as np
 
 from seedbed.errors import InputError
 from seedbed.records import RunResult, Status
-from seedbed.words import text
 from seedbed.stopped import Stopped
 from seedbed.study import Study
 from seedbed.tracking import contents
 from seedbed.tracking.tracker import Every, Tracker
+from seedbed.words import text
 
 Mode = Literal["online", "offline", "disabled"]
 
