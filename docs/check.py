@@ -3,7 +3,7 @@
     python docs/check.py [--update] [PAGE ...]      # README.md and all of docs where no page is named
 
 A block says what it is behind its fence, and a page's blocks are run in order, in one temporary folder that has a copy
-of `examples`, in a terminal of 88 columns without colours, on two cores:
+of `examples`, in a terminal of 88 columns without colours. Two pages are run at a time, on two cores.
 
     console         lines that begin with `$ ` are commands, the lines below each are its output
     sh              commands whose output is not compared, unless a block `output` follows
@@ -30,6 +30,7 @@ import os
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from checking.pages import PageError, read
@@ -43,20 +44,24 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def check(page: Path, *, update: bool) -> list[Result]:
-    """Check one page, print what failed, and a line that counts its blocks."""
-    began, found = time.monotonic(), []
+def check(page: Path, *, update: bool) -> tuple[list[Result], str]:
+    """Check one page.
+
+    Returns:
+        What became of its blocks; and what failed, and a line that counts them.
+    """
+    began, found, told = time.monotonic(), [], []
     shown = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
     for result in results(page, read(page)):
         found.append(result)
         if result.fate is Fate.FAILED:
-            print(f"{shown}:{result.block.line}: {result.block.kind} block\n{result.why}\n", flush=True)
+            told.append(f"{shown}:{result.block.line}: {result.block.kind} block\n{result.why}\n")
     if found:
-        print(f"{shown}: {counts(found)} ({time.monotonic() - began:.0f} s)", flush=True)
+        told.append(f"{shown}: {counts(found)} ({time.monotonic() - began:.0f} s)")
     if update and (changes := [change for result in found for change in result.changes]):
         page.write_text(changed(page.read_text(encoding="utf-8"), changes), encoding="utf-8")
-        print(f"{shown}: {len(changes)} outputs written", flush=True)
-    return found
+        told.append(f"{shown}: {len(changes)} outputs written")
+    return found, "\n".join(told)
 
 
 def counts(found: list[Result]) -> str:
@@ -75,15 +80,19 @@ def main() -> int:
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    try:
-        found = [
-            result
-            for page in ([page.resolve() for page in options.page] or pages())
-            for result in check(page, update=options.update)
-        ]
-    except PageError as error:
-        print(error)
-        return 2
+    found = []
+    with ThreadPoolExecutor(CORES) as pool:  # most of what commands do, loading and compiling, keeps one core busy
+        asked = [pool.submit(check, page.resolve(), update=options.update) for page in options.page or pages()]
+        try:
+            for each in as_completed(asked):
+                of_page, told = each.result()
+                found += of_page
+                if told:
+                    print(told, flush=True)
+        except PageError as error:
+            pool.shutdown(cancel_futures=True)
+            print(error)
+            return 2
     print(f"all: {counts(found)}")
     return int(any(result.fate is Fate.FAILED for result in found))
 
