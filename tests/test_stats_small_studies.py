@@ -22,10 +22,10 @@ def test_it_is_near_the_quantiles_of_all_subsets():
     (found,) = stats.small_studies(values, [3], rng=0)
     assert (found.seeds, found.runs, found.share) == (3, 12, 0.95)
     spread = means.std()
-    for level, value in ((0.025, found.low), (0.25, found.lower), (0.75, found.upper), (0.975, found.high)):
+    for level, value in ((0.025, found.least), (0.25, found.lower), (0.75, found.upper), (0.975, found.most)):
         assert abs(value - np.quantile(means, level)) < 0.1 * spread
-    assert abs(found.sd_low - np.quantile(sds, 0.025)) < 0.1 * sds.std()
-    assert abs(found.sd_high - np.quantile(sds, 0.975)) < 0.1 * sds.std()
+    assert abs(found.sd_least - np.quantile(sds, 0.025)) < 0.1 * sds.std()
+    assert abs(found.sd_most - np.quantile(sds, 0.975)) < 0.1 * sds.std()
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 11])
@@ -41,11 +41,11 @@ def test_subsets_hold_no_run_twice_and_each_as_often(size):
 @given(st.lists(st.floats(-1e6, 1e6), min_size=9, max_size=60), st.integers(0, 2**32 - 1))
 def test_ends_are_ordered_and_within_the_runs(values, seed):
     for found in stats.small_studies(values, [1, 3], rng=seed):
-        assert found.low <= found.lower <= found.upper <= found.high
+        assert found.least <= found.lower <= found.upper <= found.most
         slack = 1e-9 * max(1.0, *map(abs, values))
-        assert min(values) - slack <= found.low
-        assert found.high <= max(values) + slack
-        assert math.isnan(found.sd_low) == (found.seeds == 1)
+        assert min(values) - slack <= found.least
+        assert found.most <= max(values) + slack
+        assert math.isnan(found.sd_least) == (found.seeds == 1)
 
 
 def test_sizes_that_share_most_of_their_runs_are_left_out_and_diverged_runs_too():

@@ -22,10 +22,10 @@ def figure(found: Sequence[SmallStudies], mean: float, *, title: str, axis: str,
         mean: of all runs.
     """
     rows = [
-        (f"{each.seeds} seed{'s' if each.seeds > 1 else ''}", None, each.low, each.high, each.lower, each.upper)
+        (f"{each.seeds} seed{'s' if each.seeds > 1 else ''}", None, each.least, each.most, each.lower, each.upper)
         for each in found
     ]
-    ends = [(each.low, each.high) for each in found] or [(mean, mean)]
+    ends = [(each.least, each.most) for each in found] or [(mean, mean)]
     form = number_format(min(low for low, _ in ends), max(high for _, high in ends), share=share)
     percent = f"{found[0].share * 100:g}" if found else "95"
     notes = [f"Drawn from the {found[0].runs:,} runs there are, no run twice in a study."] if found else []

@@ -22,21 +22,21 @@ class SmallStudies:
 
     Attributes:
         seeds: of each study.
-        low, high: between which lie the means that the middle ``share`` of such studies report.
+        least, most: between which lie the means that the middle ``share`` of such studies report.
         lower, upper: the same of the middle half.
-        sd_low, sd_high: of the standard deviations that they report, the middle ``share``; NaN of one seed.
+        sd_least, sd_most: of the standard deviations that they report, the middle ``share``; NaN of one seed.
         share: of studies, for example 0.95.
         studies: how many were drawn.
         runs: that they were drawn from.
     """
 
     seeds: int
-    low: float
-    high: float
+    least: float
+    most: float
     lower: float
     upper: float
-    sd_low: float
-    sd_high: float
+    sd_least: float
+    sd_most: float
     share: float
     studies: int
     runs: int
@@ -64,11 +64,11 @@ def small_studies(
         if size * LEAST_SHARE > len(found):
             continue
         drawn = found[_subsets(len(found), size, rng)]
-        low, lower, upper, high = map(float, np.quantile(drawn.mean(axis=1), ends))
-        sd_low, sd_high = float("nan"), float("nan")
+        least, lower, upper, most = map(float, np.quantile(drawn.mean(axis=1), ends))
+        sd_least, sd_most = float("nan"), float("nan")
         if size > 1:
-            sd_low, sd_high = map(float, np.quantile(drawn.std(axis=1, ddof=1), [ends[0], ends[-1]]))
-        result.append(SmallStudies(size, low, high, lower, upper, sd_low, sd_high, share, DRAWN, len(found)))
+            sd_least, sd_most = map(float, np.quantile(drawn.std(axis=1, ddof=1), [ends[0], ends[-1]]))
+        result.append(SmallStudies(size, least, most, lower, upper, sd_least, sd_most, share, DRAWN, len(found)))
     return result
 
 
