@@ -234,14 +234,15 @@ def test_of_a_long_table_the_first_rows_are_shown_and_all_are_saved():
 
 def test_a_page_that_is_watched_asks_its_own_server_alone():
     document = Document("t", ("a",), ())
-    text = without_library(page.render(document, live={"address": "</script>?a=1&b", "seconds": 2}))
-    elements = Elements(text)
+    live = {"told": f"2 of 3 {HOSTILE[0]}", "trouble": HOSTILE[1], "version": "</script>", "seconds": 2}
+    elements = Elements(without_library(page.framed("t", page.body(document), live=live)))
     assert policy(elements)["connect-src"] == "'self'"
-    assert [each.get("role") for each in elements.of("p") if each.get("id") == "live"] == ["status"]
+    assert live["told"] in elements.words
+    assert [each["id"] for each in elements.of("p") if each.get("role") == "alert"] == ["trouble"]
     watched = next(text for attributes, text in elements.scripts if attributes.get("id") == "watched")
-    assert json.loads(watched) == {"address": "</script>?a=1&b", "seconds": 2}
+    assert json.loads(watched) == {"version": "</script>", "seconds": 2}
     plain = page.render(document)
-    assert 'id="live"' not in plain
+    assert 'class="live"' not in plain
     assert 'id="watched"' not in plain
     assert page.body(document) in plain
 
