@@ -118,7 +118,9 @@ def contents(store: Store) -> dict[str, list[Any]]:
 
 
 def test_every_table_is_merged() -> None:
-    of_studies = {schema.runs, schema.splits, schema.evaluation_sets, schema.verifications, schema.stoppings}
+    of_studies = {
+        schema.runs, schema.splits, schema.evaluation_sets, schema.verifications, schema.stoppings, schema.audits
+    }  # fmt: skip
     assert {*merging.PARTS, *of_studies, schema.about, schema.environments, schema.studies} == {
         *schema.metadata.sorted_tables
     }

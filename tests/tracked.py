@@ -54,6 +54,6 @@ def expected(study: Study, score: str) -> Mapping[str, float]:
 def page(callback: str) -> str:
     """The program of docs/trackers.md that uses this callback."""
     text = (Path(__file__).parents[1] / "docs" / "trackers.md").read_text()
-    first, *others = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    first, *others = re.findall(r"```python no-run\n(.*?)```", text, re.DOTALL)
     (own,) = [each for each in others if callback in each]
     return f"{first}\n\n{own}"
