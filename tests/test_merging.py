@@ -221,6 +221,7 @@ def test_what_runs_printed_and_what_was_found_of_a_study_comes_too(tmp_path: Pat
     source, target = write(tmp_path / "a.db", [done(0)]), write(tmp_path / "all.db", [done(1)])
     found = Verification("lanes", ("0",), 0.0, 0.0, 1.0, None, None, 3, PRIMARY)
     sb.store.remember("made", HERE.hash, found, source)
+    assert sb.store.keep_audit("made", {"verdict": "one result"}, source)
     rule = Stopped(FixedWidth(PRIMARY, 0.1), ("made",))
     note_stopping(replace(rule, done=True, n=12), source)
     note_stopping(rule, target)
@@ -230,6 +231,7 @@ def test_what_runs_printed_and_what_was_found_of_a_study_comes_too(tmp_path: Pat
     engine.dispose()
     merge([source], target)
     assert sb.store.recall("made", HERE.hash, target) == found
+    assert sb.store.kept_audit("made", target) == {"verdict": "one result"}
     assert [(each.done, each.n) for each in stoppings("made", target)] == [(True, 12)]
     assert "é" * 100 in contents(target)["seedbed_outputs"][0]
     merge([target], source)
