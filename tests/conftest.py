@@ -8,17 +8,20 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from seedbed import cli
 from tests.postgres import Server, server
 
 # The same examples every time: what fails `make test` is a change of the program. `make test-slow` looks for new ones.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", max_examples=1000, deadline=None)
+# How long an example takes, and how fast they are drawn, is the machine's affair.
+UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, **UNHURRIED)
+settings.register_profile("explore", max_examples=1000, **UNHURRIED)
 settings.load_profile("repeatable")
 
 # Who starts tests in the background of a shell has them ignore Ctrl-C, and all that they start would too.
