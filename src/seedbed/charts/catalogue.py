@@ -37,6 +37,7 @@ class Chart:
         make: its figure, of studies and a score; None of one that is not made of studies.
         draw: the figure as a chart, so many pixels wide.
         least, most: how many studies it takes.
+        of_roles: whether it is of runs with a seed for each role, where a study has plain seeds too.
     """
 
     about: str
@@ -44,6 +45,7 @@ class Chart:
     draw: Drawing
     least: int = 1
     most: int | None = 1
+    of_roles: bool = False
 
 
 def _of_one(make: Callable[[Study, str], Figure]) -> Making:
@@ -66,10 +68,12 @@ CHARTS: dict[str, Chart] = {
     best.NAME: Chart("what the best of k seeds reaches", _of_one(of_study.best_of_k_of), best.chart),
     best.LEAD: Chart("what the best seed's lead is worth", _of_one(of_study.lead_of), best.lead_chart),
     crossed.TABLE: Chart(
-        "initial weights by order, of a crossed design", _of_one(of_study.heat_map_of), crossed.table_chart
+        "initial weights by order, of a crossed design", _of_one(of_study.heat_map_of), crossed.table_chart,
+        of_roles=True,
     ),
     crossed.COMPONENTS: Chart(
-        "where the spread comes from, of a crossed design", _of_one(of_study.components_of), crossed.components_chart
+        "where the spread comes from, of a crossed design", _of_one(of_study.components_of), crossed.components_chart,
+        of_roles=True,
     ),
     examples.LUCK: Chart(
         "what of the spread is the finite test set", _of_one(of_study.test_set_luck_of), examples.luck_chart

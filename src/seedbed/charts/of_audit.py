@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from seedbed.charts import growth
 from seedbed.charts.data import Figure
 from seedbed.errors import InputError
+from seedbed.words import auditing
 
 if TYPE_CHECKING:
     from seedbed.auditing.findings import Audit
@@ -20,14 +21,8 @@ def growth_of(audit: Audit) -> Figure:
     Raises:
         InputError: none did.
     """
-    growths = {
-        each.condition.words: [(point.step, point.distance) for point in each.growth] for each in audit.differing
-    }
-    seeds = max(
-        ([(p.step, p.seeds) for p in each.growth if p.seeds is not None] for each in audit.differing),
-        key=len, default=[],
-    )  # fmt: skip
-    return growth_from(growths, seeds)
+    kept = auditing.as_kept(audit)
+    return growth_from(kept["growth"], kept["growth_of_seeds"])
 
 
 def growth_from(growths: Mapping[str, Sequence[tuple[int, float]]], seeds: Sequence[tuple[int, float]]) -> Figure:

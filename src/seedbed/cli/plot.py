@@ -60,7 +60,7 @@ def plot(
     studies = [load_study(each, store, seeds, split) for each in names]
     if at is not None:
         studies = [at_rule(of_one_kind(each), at) for each in studies]
-    elif chart_name not in ("heat_map", "components"):
+    elif not catalogue.STUDIES[chart_name].of_roles:
         studies = [of_one_kind(each) for each in studies]
     if named is None:
         figure = catalogue.figure(chart_name, studies, metric)
