@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections import deque
@@ -251,11 +252,7 @@ class StackedTrainer:
             raise (self._too_many(error) if memory.has_run_out(error) else error) from error
         try:
             with generators.preserved(), fast_path_off():
-                try:
-                    block, curves = self._epochs(split, list(began.values()), evaluator, told)
-                except CannotRecordError:
-                    self._records_steps = False
-                    block, curves = self._epochs(split, list(began.values()), evaluator, told)
+                block, curves = self._all_epochs(split, list(began.values()), evaluator, told)
         except Exception as error:  # the user's code may raise anything
             if memory.has_run_out(error):
                 raise self._too_many(error) from error
@@ -282,6 +279,18 @@ class StackedTrainer:
                     raise self._too_many(error) from error
                 result = failed(assignment, error, since=begun)
             yield result
+
+    def _all_epochs(
+        self, split: int, starts: Sequence[Start], evaluator: Evaluator, told: Telling
+    ) -> tuple[Block, list[dict[str, list[float]]]]:
+        """As ``_epochs``; anew, with steps that are called, where these cannot be recorded."""
+        if self._records_steps:
+            with contextlib.suppress(CannotRecordError):
+                return self._epochs(split, starts, evaluator, told)
+            # Not while that error is handled: it holds the block that was begun, and its memory.
+            self._records_steps = False
+            self._device.release()
+        return self._epochs(split, starts, evaluator, told)
 
     def _epochs(
         self, split: int, starts: Sequence[Start], evaluator: Evaluator, told: Telling
