@@ -355,6 +355,7 @@ def test_an_empty_file_becomes_a_store(file: Path) -> None:
     file.touch()
     with pytest.raises(sb.StoreError, match="it is empty"):
         sb.studies(file)
+    assert file.stat().st_size == 0  # whoever reads does not write
     written(file, range(1))
     assert len(sb.load("made", file)) == 1
 

@@ -127,10 +127,13 @@ def test_a_store_that_cannot_be_read_for_a_while(store: Path) -> None:
     run(store, 0, 1)
     with watch(store) as server:
         found = until(lambda: (now := state(server)).get("body") and now)
-        kept = store.read_bytes()
-        store.write_bytes(b"another program's file " * 100)
+        kept, other = store.with_suffix(".kept"), store.with_suffix(".other")
+        other.write_bytes(b"another program's file " * 100)
+        # Renamed, since whoever opens and closes a file takes all locks of its process from it.
+        store.rename(kept)
+        other.rename(store)
         until(lambda: "The store could not be read" in state(server)["trouble"])
-        store.write_bytes(kept)
+        kept.replace(store)
         until(lambda: state(server, found["version"])["trouble"] == "")
 
 

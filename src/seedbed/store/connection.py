@@ -62,7 +62,7 @@ def connect(location: str | os.PathLike[str], *, create: bool, lasting: bool = F
         else:
             engine = sa.create_engine(text)
         if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine, path)
+            _prepare_sqlite(engine, path, create)
         try:
             _check_schema(engine, text, create)
         except BaseException:
@@ -136,7 +136,7 @@ def _is_frozen(path: Path) -> bool:
     )
 
 
-def _prepare_sqlite(engine: Engine, path: Path | None) -> None:
+def _prepare_sqlite(engine: Engine, path: Path | None, create: bool) -> None:
     shared = path is not None and _on_network(path)
     if shared:
         warnings.warn(
@@ -145,8 +145,10 @@ def _prepare_sqlite(engine: Engine, path: Path | None) -> None:
             RuntimeWarning,
             stacklevel=4,
         )
-    journal = "DELETE" if shared else "WAL"
     readonly = path is not None and path.exists() and not os.access(path, os.W_OK)
+    # A store keeps its journal, so that whoever only reads has none to set: in a file that another program has just
+    # emptied, to write itself, setting one would write. Except that a log which came here by a copy cannot be read.
+    journal = "DELETE" if shared else "WAL" if create else None
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
@@ -154,7 +156,7 @@ def _prepare_sqlite(engine: Engine, path: Path | None) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         cursor.execute("PRAGMA foreign_keys = ON")
-        if not readonly:
+        if journal is not None and not readonly:
             _retry_while_locked(lambda: cursor.execute(f"PRAGMA journal_mode = {journal}"))
         cursor.execute("PRAGMA synchronous = FULL")  # a run that was reported done survives a power cut
         cursor.close()
