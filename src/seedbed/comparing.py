@@ -272,8 +272,7 @@ def _joint(scopes: Sequence[stats.Scope]) -> stats.Scope:
 def _runs_to_compare(study: Study, score: str) -> Study:
     """Runs that ended and share no seed among themselves; the plain ones where there are such."""
     study.check_score(score)
-    ended = study.ended
-    chosen = ended.plain if ended.plain.runs else ended
+    chosen = study.ended.of_one_kind
     if not chosen.runs:
         raise InputError(f"{study.name} has no run to compare")
     if chosen.design.kind != "independent":

@@ -254,8 +254,7 @@ def _ended(study: Study) -> Study:
 
 def _independent(study: Study) -> Study:
     """Runs that share no seed."""
-    ended = _ended(study)
-    chosen = ended.plain if ended.plain.runs else ended
+    chosen = _ended(study).of_one_kind
     if chosen.design.kind != "independent":
         raise InputError(f"this is told of runs that share no seed, and these do ({chosen.design.words})")
     return chosen

@@ -8,7 +8,7 @@ import json
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, store_option
 
 
 @click.command()
@@ -37,7 +37,7 @@ def best(
 
     from seedbed.words import decomposition, hunting, terminal, text, wording
 
-    loaded = at_rule(of_one_kind(load_study(study, store, seeds, split)), at)
+    loaded = at_rule(load_study(study, store, seeds, split).of_one_kind, at)
     score = loaded.check_score(metric)
     found = hunting.hunt(loaded, score, k, confidence)
     if as_json:

@@ -18,7 +18,6 @@ from seedbed.cli.read import (
     json_option,
     load_study,
     metric_option,
-    of_one_kind,
     store_option,
 )
 from seedbed.errors import InputError
@@ -78,7 +77,7 @@ def compare(
             raise InputError(f"--{given[0].replace('_', '-')} is of a table: compare a file such as scores.csv with it")
         studies = [load_study(name, store, seeds, split) for name in names]
     if at is not None:  # of the runs that are compared: the others may have no curves
-        studies = [at_rule(of_one_kind(each), at) for each in studies]
+        studies = [at_rule(each.of_one_kind, at) for each in studies]
     if len(studies) < 2:
         raise InputError(f"a comparison needs at least two studies, got {names[0]!r} alone")
     width = None if margin is None else margin.of(studies[0], studies[0].check_score(metric), "--margin")

@@ -9,7 +9,7 @@ import click
 
 from seedbed.cli import DONE
 from seedbed.cli.amounts import Amount, AmountType
-from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, json_option, load_study, metric_option, store_option
 
 
 @click.command()
@@ -46,7 +46,7 @@ def plan(
 
     from seedbed.words import planning, terminal, text, wording
 
-    loaded = at_rule(of_one_kind(load_study(study, store, None, None)), at)
+    loaded = at_rule(load_study(study, store, None, None).of_one_kind, at)
     score = loaded.check_score(metric)
     summary = loaded.summary(score, confidence)
     difference = None if detect is None else detect.of(loaded, score, "--detect")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import at_option, at_rule, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, load_study, metric_option, store_option
 from seedbed.errors import InputError
 
 
@@ -59,9 +59,9 @@ def plot(
     saving.check_width(width)
     studies = [load_study(each, store, seeds, split) for each in names]
     if at is not None:
-        studies = [at_rule(of_one_kind(each), at) for each in studies]
+        studies = [at_rule(each.of_one_kind, at) for each in studies]
     elif not catalogue.STUDIES[chart_name].of_roles:
-        studies = [of_one_kind(each) for each in studies]
+        studies = [each.of_one_kind for each in studies]
     if named is None:
         figure = catalogue.figure(chart_name, studies, metric)
     elif chart_name == "distribution":

@@ -118,7 +118,9 @@ def show(
     from seedbed.words import citing, stopping, terminal, text
 
     whole = load_study(study, store, seeds, split)
-    loaded = at_rule(of_one_kind(whole, roles=roles), at)
+    if roles and not whole.by_roles.runs:
+        raise InputError(f"{whole.name} has no run with a seed for each role")
+    loaded = at_rule(whole.by_roles if roles else whole.of_one_kind, at)
     score = loaded.check_score(metric) if loaded.scores or metric else ""  # a program may only have failed so far
     shown = None if metric is None else [score]
     summaries = text.summaries_of(loaded, shown, method=method, n_train=n_train, n_test=n_test)
@@ -156,15 +158,6 @@ def show(
         terminal.paragraph(line if loaded.checkpoint is None else f"{line} (at the last epoch)", console)
     print_verifications(loaded, store, console)
     return DONE
-
-
-def of_one_kind(study: Study, *, roles: bool = False) -> Study:
-    """The runs with plain seeds, where there are such; or, asked for, those with a seed for each role. Together they
-    would be no sample of anything."""
-    chosen = study.by_roles if roles else study.plain if study.plain.runs else study
-    if roles and not chosen.runs:
-        raise InputError(f"{study.name} has no run with a seed for each role")
-    return chosen
 
 
 def at_rule(study: Study, at: str | None) -> Study:

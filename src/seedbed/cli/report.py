@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import at_option, at_rule, load_study, metric_option, of_one_kind, store_option
+from seedbed.cli.read import at_option, at_rule, load_study, metric_option, store_option
 from seedbed.errors import InputError
 
 
@@ -50,7 +50,7 @@ def report(
         path = saving.check_path(output if output is not None else _file_of(names), calls.ENDINGS)
     studies = [load_study(each, store, seeds, split) for each in names]
     if at is not None:
-        studies = [at_rule(of_one_kind(each), at) for each in studies]
+        studies = [at_rule(each.of_one_kind, at) for each in studies]
     if form == "markdown":
         sys.stdout.write(markdown.text(making.document(studies, metric, store)))
     elif form == "latex":

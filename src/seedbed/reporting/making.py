@@ -32,7 +32,7 @@ def document(
     missing: list[Missing] = []
     found: list[Section] = []
     answer: tuple[str, ...] = ()
-    chosen = [_of_one_kind(each) for each in studies]
+    chosen = [each.of_one_kind for each in studies]
     chosen_score = _score(chosen, score)
     if chosen_score is None:
         missing.append(Missing("anything of scores", f"no run of {wording.listed(names)} has told a score"))
@@ -81,10 +81,6 @@ def _score(studies: Sequence[Study], score: str | None) -> str | None:
     """The score by its full name; None where no run of any study told one."""
     told = next((each for each in studies if each.scores), None)
     return None if told is None else told.check_score(score)
-
-
-def _of_one_kind(study: Study) -> Study:
-    return study.plain if study.plain.runs else study
 
 
 def _told_once(missing: Sequence[Missing]) -> tuple[Missing, ...]:

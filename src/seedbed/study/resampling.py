@@ -84,7 +84,7 @@ def split_means(study: Runs, score: str) -> SplitMeans:
     Raises:
         InputError: fewer than 2 splits have a converged run.
     """
-    chosen = study.plain if study.plain.runs else study
+    chosen = study.of_one_kind
     numbers = chosen[score]
     found: dict[int, list[float]] = {}
     for run, value in zip(chosen.runs, numbers, strict=True):

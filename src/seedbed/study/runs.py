@@ -159,6 +159,14 @@ class Runs:
         """The same study, of its runs with a seed for each role."""
         return replace(self, runs=tuple(run for run in self.runs if not run.assignment.is_plain))
 
+    @property
+    def of_one_kind(self) -> Self:
+        """The same study, of its runs with plain seeds; where there is none, as it is.
+
+        Plain seeds and seeds for each role together are no sample of anything.
+        """
+        return self.plain if self.plain.runs else self
+
     @cached_property
     def done(self) -> Self:
         """The same study, of its runs that converged: the others predict nothing that means anything."""

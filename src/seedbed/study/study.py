@@ -369,8 +369,7 @@ class Study(Displayed, Runs):
 
     def _independent(self, what: str) -> Study:
         """Converged runs that share no seed: the plain ones where there are such beside others."""
-        done = self.done
-        chosen = done.plain if done.plain.runs else done
+        chosen = self.done.of_one_kind
         if chosen.design.kind != "independent":
             raise InputError(
                 f"{what} needs runs that share no seed, and these do ({chosen.design.words}): select one of each, such "
