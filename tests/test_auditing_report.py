@@ -15,6 +15,7 @@ from seedbed.auditing.findings import Apart, Audit, Cure, Effect, Origin, Outcom
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Parting, Record
 from seedbed.userlines import Line
+from seedbed.words import audit_json
 from seedbed.words import auditing as report
 
 BASE = Setting()
@@ -213,10 +214,25 @@ def test_as_json_all_of_it_is_plain_values():
     origin = Origin(parting(Kind.STEP), PRODUCT, LineParting(Line("net.py", 3, "model"), 0, "variable", "width"))
     cures = (Cure("one thread", True, 40, float("nan")),)
     found = audit(other("threads=2", origin=origin, cures=cures), spread=SPREAD, left_out=(("lanes engine", "why"),))
-    values = json.loads(json.dumps(report.as_json(found), allow_nan=False))
+    values = json.loads(json.dumps(audit_json.as_json(found), allow_nan=False))
     (condition,) = values["conditions"]
     assert (values["repeats"], values["verdict"]) == (False, report.verdict(found))
     assert condition["origin"]["operation"]["size"]["ulps"] == 97
     assert condition["origin"]["operation"]["line"]["number"] == 12
     assert condition["cures"][0]["cost"] is None
     assert values["left_out"] == {"lanes engine": "why"}
+
+
+def test_in_a_notebook() -> None:
+    found = audit(same("again"), other("threads=2"), spread=SPREAD, name="<b>net</b>")
+    shown = found._repr_mimebundle_()
+    assert "&lt;b&gt;net" in shown["text/html"]
+    assert "aten.mm.default of [10, 64] x [64, 32]" in shown["text/html"]
+    assert r"\<b\>net" in shown["text/markdown"]
+    assert "<svg" in shown["text/html"]  # how the difference grows
+    assert "another seed" in shown["text/html"]
+    assert report.headings(found)[0] in shown["text/html"]
+    repeating = audit(same("again"))._repr_html_()
+    assert "gives one result" in repeating
+    assert "<svg" not in repeating
+    assert "<table" not in audit()._repr_html_()

@@ -75,6 +75,10 @@ def test_a_report_of_several_sets_them_side_by_side(stored: Path, seedbed: Any, 
         ("plot slow distribution -o nowhere/a.pdf", "there is no folder nowhere"),
         ("plot slow distribution --width 0.1", "width must be"),
         ("plot slow settling --named 3", "--named is for the distribution"),
+        ("report slow --named 99", "slow has no run with seed=99"),
+        ("report slow --named 3 --markdown", "--named is for a page's charts"),
+        ("report slow --named 3 -o a.md", "runs are named in a chart, and .md has none"),
+        ("report slow fast --named 99", "none of slow and fast has a run with seed=99"),
         ("plot slow heat_map", "no crossed design"),
     ],
 )
@@ -122,6 +126,17 @@ def test_a_report_is_written_in_the_form_that_the_ending_says(stored: Path, tmp_
     assert sb.report(study, tmp_path / "a.html", store=stored).read_text().startswith("<!DOCTYPE html>")
     with pytest.raises(sb.InputError, match="takes studies, got str"):
         sb.report(["slow"], tmp_path / "b.md")  # type: ignore[list-item]
+
+
+def test_seeds_are_named_of_each_study_that_has_them(stored: Path, tmp_path: Path, seedbed: Any) -> None:
+    slow, fast = sb.load("slow", stored), sb.load("fast", stored).select(range(3))
+    both = sb.report([slow, fast], tmp_path / "a.html", named=[2, 5]).read_text()
+    alone = sb.report(slow, tmp_path / "b.html", named="2,5", store=stored).read_text()
+    assert [text.count('"seed 2"') > text.count('"seed 5"') for text in (both, alone)] == [True, False]
+    assert '"seed 5"' in alone
+    assert "worst: " not in alone
+    status, _, _ = seedbed(f"report slow --named 2,5 --store {stored} -o {tmp_path / 'c.html'}")
+    assert (status, (tmp_path / "c.html").read_text()) == (0, alone)
 
 
 # What a report says
@@ -290,6 +305,7 @@ def test_notebooks_show_results(kind: str) -> None:
     assert found["text/plain"] == repr(shown)
     assert "<b>x" not in found["text/html"]
     assert "<script" not in found["text/html"]
+    assert "<b>" not in found["text/markdown"].replace(r"\<b\>", "")
     assert "<table>" in shown._repr_html_()
     assert ("<svg" in found["text/html"]) == (kind == "study")
     assert set(shown._repr_mimebundle_(include={"text/html"})) == {"text/html"}

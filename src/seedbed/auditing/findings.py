@@ -10,6 +10,7 @@ from seedbed.auditing.closely import LineParting, OperationParting
 from seedbed.auditing.conditions import Condition
 from seedbed.auditing.lint import Finding
 from seedbed.auditing.tape import Parting
+from seedbed.displayed import Displayed
 from seedbed.userlines import Line
 
 REPEATS, DIFFERS, CANNOT_TELL = 0, 1, 3
@@ -168,7 +169,7 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Displayed):
     """Whether one seed gives one result.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from seedbed.charts import growth
 from seedbed.charts.data import Figure
 from seedbed.errors import InputError
-from seedbed.words import auditing
+from seedbed.words import audit_json
 
 if TYPE_CHECKING:
     from seedbed.auditing.findings import Audit
@@ -21,7 +21,7 @@ def growth_of(audit: Audit) -> Figure:
     Raises:
         InputError: none did.
     """
-    kept = auditing.as_kept(audit)
+    kept = audit_json.as_kept(audit)
     return growth_from(kept["growth"], kept["growth_of_seeds"])
 
 

@@ -111,12 +111,12 @@ def _told(found: Any, store: str, *, as_json: bool) -> int:
     from rich.console import Console
 
     from seedbed.store import keep_audit
-    from seedbed.words import auditing as report
+    from seedbed.words import audit_json
 
-    keep_audit(found.name, report.as_kept(found), store)  # where there is such a study: its report tells of it
+    keep_audit(found.name, audit_json.as_kept(found), store)  # where there is such a study: its report tells of it
 
     if as_json:
-        json.dump(report.as_json(found), sys.stdout, indent=1)
+        json.dump(audit_json.as_json(found), sys.stdout, indent=1)
         print()
     else:
         show(found, Console())

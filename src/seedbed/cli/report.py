@@ -24,6 +24,9 @@ from seedbed.errors import InputError
 @at_option
 @click.option("-s", "--seeds", help="Only these plain seeds.")
 @click.option("--split", help="Only these split seeds.")
+@click.option(
+    "--named", metavar="SEEDS", help="Seeds that are named in the distribution (default: the best and worst)."
+)
 def report(
     names: tuple[str, ...],
     store: str,
@@ -33,6 +36,7 @@ def report(
     at: str | None,
     seeds: str | None,
     split: str | None,
+    named: str | None,
 ) -> int:
     """Write what is known of a study, or of several beside each other, as one page with charts.
 
@@ -42,9 +46,13 @@ def report(
     """
     from seedbed.charts import saving
     from seedbed.reporting import calls, latex, making, markdown
+    from seedbed.seeds import parse_seeds
 
     if output is not None and form is not None:
         raise InputError(f"--{form} prints; give -o FILE alone to write one: .html, .md or .tex")
+    if named is not None and form is not None:
+        raise InputError(f"--named is for a page's charts, and --{form} has none")
+    marked = None if named is None else parse_seeds(named)
     path = None
     if form is None:  # before the work
         path = saving.check_path(output if output is not None else _file_of(names), calls.ENDINGS)
@@ -57,7 +65,7 @@ def report(
         sys.stdout.write(latex.table(making.checked(studies), metric))
     else:
         assert path is not None
-        calls.report(studies, path, score=metric, store=store)
+        calls.report(studies, path, score=metric, store=store, named=marked)
         click.echo(f"{path} written", err=True)
     return DONE
 

@@ -11,21 +11,27 @@ from seedbed import store as stores
 from seedbed.errors import InputError
 from seedbed.reporting import answers, remaking, sections
 from seedbed.reporting.document import Document, Missing, Section
+from seedbed.seeds import Assignment, SeedsLike, as_assignments
 from seedbed.study import Study
 from seedbed.words import text, wording
 
 
 def document(
-    studies: Sequence[Study], score: str | None = None, store: str | os.PathLike[str] | None = None
+    studies: Sequence[Study],
+    score: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    named: SeedsLike | None = None,
 ) -> Document:
     """What is known of one study, or of several beside each other.
 
     Args:
         score: the primary one of the first study that has any where none is given.
         store: where verifications and audits of them are looked up; not at all where none is given.
+        named: runs that are named in the distribution, of each study those that it has; the best and the worst where
+            none are given.
 
     Raises:
-        InputError: there is no study, one has no run, or no such score.
+        InputError: there is no study, one has no run, or no such score; no study has a run that is to be named.
     """
     checked(studies)
     names = comparing.names_of(studies)
@@ -34,20 +40,21 @@ def document(
     answer: tuple[str, ...] = ()
     chosen = [each.of_one_kind for each in studies]
     chosen_score = _score(chosen, score)
+    marked = _named(chosen, chosen_score, named)
     if chosen_score is None:
         missing.append(Missing("anything of scores", f"no run of {wording.listed(names)} has told a score"))
         answer = tuple(f"No run of {name} ended with a score." for name in names)
     elif len(studies) == 1:
         hunt = sections.hunt_in(chosen[0], chosen_score)
         answer = answers.of_study(chosen[0], chosen_score, hunt)
-        found += sections.of_one(studies[0], chosen[0], chosen_score, hunt, missing)
+        found += sections.of_one(studies[0], chosen[0], chosen_score, hunt, missing, marked[0])
     else:
         said, beside = sections.of_several(chosen, chosen_score, missing)
         answer = said
         found += beside
         for place, (name, each) in enumerate(zip(names, chosen, strict=True)):
             answer += answers.of_one_among_several(name, each, chosen_score)
-            own = sections.distribution(each, chosen_score, missing)
+            own = sections.distribution(each, chosen_score, missing, marked[place])
             found += [sections.numbered(section, name, place) for section in own]
     for place, (name, each) in enumerate(zip(names, studies, strict=True)):
         more = list(sections.failures(each))
@@ -81,6 +88,22 @@ def _score(studies: Sequence[Study], score: str | None) -> str | None:
     """The score by its full name; None where no run of any study told one."""
     told = next((each for each in studies if each.scores), None)
     return None if told is None else told.check_score(score)
+
+
+def _named(
+    studies: Sequence[Study], score: str | None, asked: SeedsLike | None
+) -> Sequence[Sequence[Assignment] | None]:
+    """Of each study the runs that are to be named, as far as it has them; None where that is left to the chart."""
+    if asked is None or score is None:
+        return [None] * len(studies)
+    wanted = as_assignments(asked)
+    found = [[each for each in wanted if study.has(each)] for study in studies]
+    for each in wanted:
+        if not any(each in those for those in found):
+            names = wording.listed([study.name for study in studies])
+            none = f"{names} has no run" if len(studies) == 1 else f"none of {names} has a run"
+            raise InputError(f"{none} with {each.key}")
+    return found
 
 
 def _told_once(missing: Sequence[Missing]) -> tuple[Missing, ...]:

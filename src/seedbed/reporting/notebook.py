@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from seedbed.charts import catalogue, saving
+from seedbed.auditing.findings import Audit
+from seedbed.charts import catalogue, of_audit, saving
 from seedbed.errors import InputError
 from seedbed.reporting.document import TextTable
+from seedbed.reporting.markdown import escaped
 from seedbed.reporting.markdown import table as markdown_table
 from seedbed.stats import Comparison, Summary
 from seedbed.study import Study
-from seedbed.words import comparison, text, wording
+from seedbed.words import auditing, comparison, text, wording
 from seedbed.words.rounding import plain, with_interval
 
 
@@ -67,10 +69,22 @@ def _(value: Comparison) -> tuple[list[str], list[TextTable], str]:
     return sentences, [TextTable("", ("", ""), tuple(comparison.rows(names, value)))], ""
 
 
+@_told.register
+def _(value: Audit) -> tuple[list[str], list[TextTable], str]:
+    found = [f"{words}: {' '.join(sentences)}" for words, sentences in auditing.findings(value)]
+    sentences = [auditing.verdict(value), *found, *auditing.lint_lines(value), *auditing.notes(value)]
+    rows = tuple(auditing.rows(value))
+    try:
+        picture = saving.svg(of_audit.growth_of(value))
+    except InputError:  # nothing differs
+        picture = ""
+    return sentences, [TextTable("", auditing.headings(value), rows)] if rows else [], picture
+
+
 def bundle(value: Any) -> dict[str, Any]:
     """What a notebook may show of a result, by its kind."""
     sentences, tables, picture = _told(value)
-    markdown = "\n\n".join([*sentences, *(markdown_table(each) for each in tables)])
+    markdown = "\n\n".join([*map(escaped, sentences), *(markdown_table(each) for each in tables)])
     return {"text/plain": repr(value), "text/markdown": markdown, "text/html": _html(sentences, tables, picture)}
 
 

@@ -54,10 +54,12 @@ class Gathering:
             yield Section(key, title, text, tuple(self.figures), tuple(self.tables), notes)
 
 
-def distribution(study: Study, score: str, missing: list[Missing]) -> Iterator[Section]:
-    """How scores are distributed over seeds."""
+def distribution(
+    study: Study, score: str, missing: list[Missing], named: Sequence[Assignment] | None = None
+) -> Iterator[Section]:
+    """How scores are distributed over seeds; ``named`` as of ``of_study.distribution_of``."""
     found = Gathering(missing)
-    found.figure("distribution", [study], score)
+    found.add(catalogue.CHARTS["distribution"].about, lambda: of_study.distribution_of(study, score, named))
     found.figure("small_studies", [study], score)
     summaries = text.summaries_of(study)
     if summaries:
@@ -217,14 +219,20 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
 
 
 def of_one(
-    whole: Study, study: Study, score: str, hunt: hunting.Hunt | None, missing: list[Missing]
+    whole: Study,
+    study: Study,
+    score: str,
+    hunt: hunting.Hunt | None,
+    missing: list[Missing],
+    named: Sequence[Assignment] | None = None,
 ) -> Iterator[Section]:
     """All sections of one study.
 
     Args:
+        named: as of ``of_study.distribution_of``.
         whole: all its runs; ``study`` has those of one kind: plain seeds, where there are such beside a crossed design.
     """
-    yield from distribution(study, score, missing)
+    yield from distribution(study, score, missing, named)
     yield from learning(study, score, missing)
     yield from planning(study, score, missing)
     yield from hunting_for_seeds(study, score, hunt, missing)

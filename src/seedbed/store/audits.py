@@ -18,7 +18,7 @@ def keep_audit(study: str, found: Mapping[str, Any], store: str | os.PathLike[st
     """Keep an audit with its study, in the place of an older one; False where the store has no such study.
 
     Args:
-        found: JSON values (``words.auditing.as_kept``).
+        found: JSON values (``words.audit_json.as_kept``).
     """
     if stored_identity(study, store) is None:
         return False

@@ -184,6 +184,10 @@ class Runs:
             raise InputError(f"{self.name} has no run with {key}")
         return self._by_key[key]
 
+    def has(self, seed: int | Assignment) -> bool:
+        """Whether there is such a run."""
+        return as_assignments(seed)[0].key in self._by_key
+
     @cached_property
     def _by_key(self) -> dict[str, StoredRun]:
         return {run.assignment.key: run for run in self.runs}

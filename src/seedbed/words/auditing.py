@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from seedbed.auditing.causes import OTHER_DRAWS
-from seedbed.auditing.closely import LineParting, OperationParting, Size
-from seedbed.auditing.findings import Apart, Audit, Cure, Origin, Outcome, Spread
-from seedbed.auditing.tape import Kind
-from seedbed.userlines import Line
+from seedbed.auditing.findings import Apart, Audit, Cure, Outcome, Spread
+from seedbed.words import parting
 from seedbed.words.rounding import plain
-from seedbed.words.text import counted, json_value
+from seedbed.words.text import counted
 
 COLUMNS = ("condition", "repeats", "parts", "weights", "predictions", "score")
 GROWTH_SHOWN = 5  # steps
@@ -41,7 +36,7 @@ def verdict(audit: Audit) -> str:
     unchanged = [each for each in differing if each.condition.name == "again"]
     own_fault = [each for each in differing if each.condition.kind == "same" and each.as_for is None]
     if unchanged:
-        where = "its results differ" if audit.by_results else f"it parts {_where(unchanged[0].origin)}"
+        where = "its results differ" if audit.by_results else f"it parts {parting.where(unchanged[0].origin)}"
         opening = f"{who} is not one result: run again, with nothing changed, {where}."
     elif own_fault:
         opening = (
@@ -114,7 +109,7 @@ def rows(audit: Audit) -> list[tuple[str, ...]]:
             (
                 each.condition.words,
                 told,
-                _short_place(each),
+                parting.short_place(each),
                 "" if last is None else _distance(last.distance),
                 "" if effect is None or not effect.examples else f"{effect.predictions:,} of {effect.examples:,}",
                 "" if effect is None or effect.score is None else _change(effect.score, audit.spread),
@@ -141,8 +136,8 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
         if each.condition.family == "engine":
             sentences = [each.cause.why]
         else:
-            sentences = [_told(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
-        if each.effect is not None and (audit.by_results or _at_the_end(each.origin)):
+            sentences = [parting.sentence(each.origin), f"Why: {each.cause.why}", f"What helps: {each.cause.remedy}"]
+        if each.effect is not None and (audit.by_results or parting.is_at_the_end(each.origin)):
             apart = [f"{name} by {change:+.2g}" for name, change in each.effect.scores.items() if change]
             told = f"Results that differ: {', '.join(apart) or 'predictions'}."
             sentences = [told, *sentences[1:]] if audit.by_results else [sentences[0], told, *sentences[1:]]
@@ -155,7 +150,7 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
         seeds = ", ".join(f"seed {seed}: {text}" for seed, text in list(audit.structure.differing.items())[:2])
         sentences = [f"The model's parameters have other shapes under other seeds ({seeds})."]
         if audit.structure.line is not None:
-            sentences.append(f"{_at_line(audit.structure.line)}.")
+            sentences.append(f"{parting.at_line(audit.structure.line)}.")
         sentences.append(
             "Results of several seeds are then results of several models: draw such values apart from the seed."
         )
@@ -187,213 +182,9 @@ def notes(audit: Audit) -> list[str]:
 
 def lint_lines(audit: Audit) -> list[str]:
     """What reading the user's files found, and what was seen, a line each, and what to do."""
-    return [f"{_short(each.file)}:{each.line}: {each.rule}: {each.message} {each.remedy}" for each in audit.lint]
-
-
-def as_json(audit: Audit) -> dict[str, Any]:
-    """An audit as JSON values."""
-    return {
-        "name": audit.name,
-        "seeds": audit.seeds,
-        "base": audit.base,
-        "steps": audit.steps,
-        "repeats": audit.repeats,
-        "verdict": verdict(audit),
-        "primary": audit.primary,
-        "spread": json_value(None if audit.spread is None else dataclasses.asdict(audit.spread)),
-        "conditions": [_outcome_json(each) for each in audit.outcomes],
-        "left_out": dict(audit.left_out),
-        "structure": json_value(None if audit.structure is None else dataclasses.asdict(audit.structure)),
-        "lint": [dataclasses.asdict(each) for each in audit.lint],
-        "environment": json_value(dict(audit.environment)),
-    }
-
-
-def as_kept(audit: Audit) -> dict[str, Any]:
-    """What is kept of an audit with its study, for a report: its words, and the growth of what differs, as JSON values.
-
-    ``growth`` is condition to [step, distance], and ``growth_of_seeds`` the same between two seeds.
-    """
-    seeds = max(
-        ([[p.step, p.seeds] for p in each.growth if p.seeds is not None] for each in audit.differing),
-        key=len, default=[],
-    )  # fmt: skip
-    growths = {each.condition.words: [[p.step, p.distance] for p in each.growth] for each in audit.differing}
-    kept: dict[str, Any] = json_value(
-        {
-            "verdict": verdict(audit),
-            "headings": headings(audit),
-            "rows": rows(audit),
-            "findings": [[words, sentences] for words, sentences in findings(audit)],
-            "notes": [*notes(audit), *lint_lines(audit)],
-            "growth": {name: _known(points) for name, points in growths.items()},
-            "growth_of_seeds": _known(seeds),
-        }
-    )
-    return kept
-
-
-def _known(points: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [list(point) for point in points if math.isfinite(point[1])]
-
-
-def _outcome_json(outcome: Outcome) -> dict[str, Any]:
-    origin = outcome.origin
-    record = None if origin is None or origin.parting is None else origin.parting.record
-    found: dict[str, Any] = {
-        "condition": outcome.condition.name,
-        "kind": outcome.condition.kind,
-        "repeats": outcome.repeats,
-        "why_not": outcome.why_not,
-        "as_for": outcome.as_for,
-        "steps": outcome.steps,
-        "seconds_per_step": outcome.seconds_per_step,
-        "origin": None,
-        "cause": None if outcome.cause is None else outcome.cause.name,
-        "why": None if outcome.cause is None else outcome.cause.why,
-        "remedy": None if outcome.cause is None else outcome.cause.remedy,
-        "cures": [dataclasses.asdict(each) for each in outcome.cures],
-        "growth": [dataclasses.asdict(each) for each in outcome.growth],
-        "effect": None if outcome.effect is None else dataclasses.asdict(outcome.effect),
-    }
-    if origin is not None:
-        found["origin"] = {
-            "step": None if record is None else record.step,
-            "record": None if record is None else record.kind.name.lower(),
-            "label": None if record is None else record.label,
-            "structural": None if origin.parting is None else origin.parting.is_structural,
-            "operation": None if origin.operation is None else dataclasses.asdict(origin.operation),
-            "line": None if origin.line is None else dataclasses.asdict(origin.line),
-            "seeding": origin.seeding,
-            "within_libraries": origin.within_libraries,
-            "caught": origin.caught,
-            "in_words": _told(origin),
-        }
-    converted: dict[str, Any] = json_value(found)
-    return converted
-
-
-def _told(origin: Origin) -> str:
-    """A sentence on where two runs part."""
-    if origin.seeding is not None:
-        return f"The generator of {origin.seeding} starts otherwise."
-    record = None if origin.parting is None else origin.parting.record
-    if record is None:
-        return "Only results are compared here, and no steps."
-    place = _where(origin)
-    if origin.operation is not None:
-        return f"Parts {place}: {_operation(origin.operation)}"
-    if origin.line is not None:
-        return f"Parts {place}. {_at_line(origin.line)}."
-    if origin.within_libraries:
-        made = "; ".join(origin.within_libraries)
-        return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
-    if origin.not_looked is not None:
-        return f"Parts {place}; it could not be looked at closely: {origin.not_looked}."
-    if not origin.caught:
-        return f"Parts {place}; trained to there again and looked at closely, it did not part again."
-    return f"Parts {place}."
-
-
-def _at_the_end(origin: Origin) -> bool:
-    return origin.parting is not None and origin.parting.record.kind is Kind.RESULT
-
-
-def _where(origin: Origin | None) -> str:
-    if origin is None or origin.parting is None:
-        return "in its results"
-    parting = origin.parting
-    record = parting.record
-    if parting.is_structural:
-        return f"{_at_step(record.step)}, where one does something else than the other"
-    return {
-        Kind.DATA: f"in the data ({record.label}), before any training",
-        Kind.STRUCTURE: "in the structure of the model, before any training",
-        Kind.WEIGHTS: "in the initial weights",
-        Kind.GENERATORS: f"{_at_step(record.step)}, in where the random generators stand {record.label}",
-        Kind.GPUS: f"{_at_step(record.step)}, in where the generators of GPUs stand {record.label}",
-        Kind.BATCH: f"{_at_step(record.step)}, in its {record.label}",
-        Kind.STEP: f"{_at_step(record.step)}",
-        Kind.RESULT: "in the results, with all steps of training the same",
-    }[record.kind]
-
-
-def _at_step(step: int) -> str:
-    return f"at step {step:,}" if step else "before the first step"
-
-
-def _operation(operation: OperationParting) -> str:
-    shapes = " x ".join("[" + ", ".join(map(str, shape)) + "]" for shape in operation.shapes[:3])
-    of = f" of {shapes}" if shapes else ""
-    name = f"{operation.name}{of}{_inside(operation)}"
-    if operation.what == "output":
-        size = operation.size
-        if size is None:
-            return f"{name} read the same and wrote something else."
-        return f"{name} read the same and wrote something else: {_size(size)}."
-    return {
-        "uninitialised": f"{name} reads memory that was allocated{_line(operation.line)} and not written to.",
-        "argument": f"{name} was called with another number.",
-        "input": f"{name} read something else, which no operation of torch had written there.",
-        "generator": f"{name} draws from a generator that stands elsewhere.",
-        "sequence": f"{name} stands where the other run has {operation.other or 'nothing'}.",
-    }[operation.what]
-
-
-def _size(size: Size) -> str:
-    said = f"{size.elements:,} of {size.of:,} numbers, by up to {size.largest:.2g}"
-    if size.ulps is None or size.ulps_of_largest is None:
-        return said
-    of_largest = f"{size.ulps_of_largest:.1f} ulps of the largest number"
-    return f"{said}: {of_largest}, {counted(size.ulps, 'ulp')} of the number itself"
-
-
-def _inside(operation: OperationParting) -> str:
-    of = f" of {operation.module}" if operation.module else ""
-    line = _line(operation.line) if operation.what != "uninitialised" else ""
-    if operation.phase == "optimizer":
-        return f", in the step of {operation.module},"
-    if operation.phase == "backward":
-        return f", in the backward pass{of}{line},"
-    return f", in the forward pass{of}{line}," if operation.module else f",{line}," if line else ""
-
-
-def _at_line(parting: LineParting) -> str:
-    at = f"{_short(parting.line.file)}:{parting.line.number} ({parting.line.function})"
-    return {
-        "generator": f"The line {at} moves {parting.name} generator in one, and not in the other",
-        "unseeded": f"The line {at} draws from {parting.name} generator, which nothing had seeded",
-        "draws": f"The line {at} draws from {parting.name} generator",
-        "flow": f"After the line {at} one goes on elsewhere than the other",
-        "variable": f"After the line {at} {parting.name!r} has another value, or another order",
-    }[parting.what]
-
-
-def _line(line: Line | None) -> str:
-    return "" if line is None else f" at {_short(line.file)}:{line.number}"
-
-
-def _short_place(outcome: Outcome) -> str:
-    origin = outcome.origin
-    if origin is None or origin.parting is None:
-        return "by its results" if outcome.repeats is False else ""
-    record = origin.parting.record
-    place = {
-        Kind.DATA: "data",
-        Kind.STRUCTURE: "structure",
-        Kind.WEIGHTS: "initial weights",
-        Kind.RESULT: "results",
-    }.get(record.kind, f"step {record.step:,}" if record.step else "before step 1")
-    if outcome.as_for is not None:
-        return f"{place}, likewise"
-    if origin.seeding is not None:
-        return f"{place}, {origin.seeding.rpartition(' at ')[2]}"
-    if origin.operation is not None:
-        name = ".".join(origin.operation.name.split(".")[:2])
-        return f"{place}, {'backward ' if origin.operation.phase == 'backward' else ''}{name}"
-    if origin.users_line is not None:
-        return f"{place}, {_short(origin.users_line.file)}:{origin.users_line.number}"
-    return place
+    return [
+        f"{parting.short_path(each.file)}:{each.line}: {each.rule}: {each.message} {each.remedy}" for each in audit.lint
+    ]
 
 
 def _cure(cure: Cure) -> str:
@@ -448,10 +239,3 @@ def _all_of(outcomes: Sequence[Outcome]) -> str:
 
 def _words(audit: Audit, name: str) -> str:
     return next(each.condition.words for each in audit.outcomes if each.condition.name == name)
-
-
-def _short(file: str) -> str:
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except ValueError:
-        return file
