@@ -7,6 +7,7 @@ import json
 import math
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +132,9 @@ class PatternReader(Reader):
     def __init__(self, metrics: Sequence[Metric]) -> None:
         self._metrics = metrics
         self._waiting = bytearray()
-        self._matches: dict[str, list[_Match]] = {metric.name: [] for metric in metrics}  # first and last
-        self._count = dict.fromkeys(self._matches, 0)
+        self._first: dict[str, _Match] = {}
+        self._last: dict[str, _Match] = {}
+        self._count = Counter[str]()
 
     def lines(self, text: bytes) -> None:
         self._waiting += text
@@ -144,27 +146,26 @@ class PatternReader(Reader):
         self._waiting.clear()
         digits = _NOT_FORESEEN.sub(lambda found: "0" * len(found[0]), text)
         for metric in self._metrics:
-            kept = self._matches[metric.name]
-            for match in _matches(metric.pattern, text, digits):
-                self._count[metric.name] += 1
-                kept[1:] = [match] if kept else []
-                if not kept:
-                    kept.append(match)
+            if found := _matches(metric.pattern, text, digits):
+                self._count[metric.name] += len(found)
+                self._first.setdefault(metric.name, _Match.of(found[0], text))
+                self._last[metric.name] = _Match.of(found[-1], text)
 
     def scores(self) -> dict[str, float]:
         self._search()
         return {metric.name: self._value(metric) for metric in self._metrics}
 
     def _value(self, metric: Metric) -> float:
-        name, pattern, matches = metric.name, metric.pattern.pattern, self._matches[metric.name]
-        if not matches:
+        name, pattern = metric.name, metric.pattern.pattern
+        if name not in self._last:
             raise NoMetricError(f"printed no metric {name}: nothing matches {pattern!r}")
+        first, last = self._first[name], self._last[name]
         if metric.take == "only" and self._count[name] > 1:
             raise NoMetricError(
-                f"printed metric {name} {self._count[name]} times: {pattern!r} matches {matches[0].found!r} first and "
-                f"{matches[-1].found!r} last; say which one counts: {name}:last=REGEX or {name}:first=REGEX"
+                f"printed metric {name} {self._count[name]} times: {pattern!r} matches {first.found!r} first and "
+                f"{last.found!r} last; say which one counts: {name}:last=REGEX or {name}:first=REGEX"
             )
-        match = matches[0 if metric.take == "first" else -1]
+        match = first if metric.take == "first" else last
         try:
             value = float(match.found or "")
         except ValueError:
@@ -183,8 +184,15 @@ class _Match:
     found: str | None  # what stands in the group
     within: str | None  # the number that it is, or is a part of
 
+    @classmethod
+    def of(cls, match: re.Match[str], text: str) -> _Match:
+        start, end = match.span(1)
+        near = _NUMBER.finditer(text, max(0, start - LONGEST_NUMBER), end + LONGEST_NUMBER) if start >= 0 else ()
+        within = next((each.group() for each in near if each.start() <= start and end <= each.end()), None)
+        return cls(None if start < 0 else text[start:end], within)
 
-def _matches(pattern: re.Pattern[str], text: str, digits: str) -> Iterator[_Match]:
+
+def _matches(pattern: re.Pattern[str], text: str, digits: str) -> list[re.Match[str]]:
     """What a pattern finds, in the order of the text.
 
     Args:
@@ -202,11 +210,7 @@ def _matches(pattern: re.Pattern[str], text: str, digits: str) -> Iterator[_Matc
             if apart and match.group(1) is not None and match.group(1) != text[slice(*match.span(1))]:
                 found.append(match)
         found.sort(key=lambda match: match.start())
-    for match in found:
-        start, end = match.span(1)
-        near = _NUMBER.finditer(text, max(0, start - LONGEST_NUMBER), end + LONGEST_NUMBER) if start >= 0 else ()
-        within = next((each.group() for each in near if each.start() <= start and end <= each.end()), None)
-        yield _Match(None if start < 0 else text[start:end], within)
+    return found
 
 
 class FileReader(Reader):
