@@ -20,14 +20,15 @@ demo: $(READY)
 	$(BIN)/python examples/six_seeds.py demo.db
 
 test: lint types layers
-	$(BIN)/pytest -m 'not slow' -n 2 --dist worksteal
+	$(BIN)/pytest -m 'not slow and not exhaustive' -n 2 --dist worksteal
 
 coverage: $(READY)
-	$(BIN)/pytest -m 'not slow' -n 2 --dist worksteal --cov --cov-report=term
+	$(BIN)/pytest -m 'not slow and not exhaustive' -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
-	$(BIN)/pytest -m 'hypothesis and not slow' -n 2 --dist worksteal --hypothesis-profile=explore
+	$(BIN)/pytest -m 'slow and not exhaustive' -n 2 --dist worksteal
+	$(BIN)/pytest -m exhaustive
+	$(BIN)/pytest -m 'hypothesis and not slow and not exhaustive' -n 2 --dist worksteal --hypothesis-profile=explore
 
 docs: $(DOCS_READY)
 	$(BIN)/sphinx-build -W --keep-going -E -q -j auto -d build/doctrees docs site

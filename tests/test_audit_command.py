@@ -84,6 +84,7 @@ def test_as_json_and_nothing_else_on_standard_output(target, tmp_path):
     assert not (tmp_path / "s.db").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_does_not_repeat_ends_with_1(target):
     found = audit(f"{target}:unsteady", "-q", "--conditions", "again", "--no-matter")
     assert found.return_value == 1, found.output
@@ -138,6 +139,7 @@ def test_help_tells_the_conditions():
     assert "yardstick" in text
 
 
+@pytest.mark.slow
 def test_in_python_the_answer_is_values(target, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     import importlib

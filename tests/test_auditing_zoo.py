@@ -42,12 +42,12 @@ def named_line(outcome: Outcome) -> tuple[str, int]:
     ("name", "conditions", "differing", "cause"),
     [
         ("unseeded_numpy", ["again"], ["again"], "generator-from-outside"),
-        ("worker_augmentation", ["workers=2"], ["workers=2"], "worker-draws"),
-        ("set_batch", ["hash=1"], ["hash=1"], "hash-order"),
-        pytest.param("hash_order", ["hash=1"], ["hash=1"], "hash-order", marks=pytest.mark.slow),
+        pytest.param("worker_augmentation", ["workers=2"], ["workers=2"], "worker-draws", marks=pytest.mark.slow),
+        pytest.param("set_batch", ["hash=1"], ["hash=1"], "hash-order", marks=pytest.mark.slow),
+        pytest.param("hash_order", ["hash=1"], ["hash=1"], "hash-order", marks=pytest.mark.exhaustive),
         ("evaluation_draws", ["again", "evaluation"], ["evaluation"], "evaluation-draws"),
         ("time_seed", ["again"], ["again"], "generator-from-outside"),
-        ("uninitialised", ["memory"], ["memory"], "uninitialised-memory"),
+        pytest.param("uninitialised", ["memory"], ["memory"], "uninitialised-memory", marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_is_found_and_named_at_its_line(name, conditions, differing, cause, tmp_path):
@@ -59,6 +59,7 @@ def test_a_fault_is_found_and_named_at_its_line(name, conditions, differing, cau
         assert each.cause.name == cause
 
 
+@pytest.mark.slow
 def test_of_a_product_that_depends_on_threads_the_step_and_the_operation_are_named(tmp_path):
     generator = torch.Generator().manual_seed(0)
     a, b, found = torch.randn(10, 1000, generator=generator), torch.randn(1000, 64, generator=generator), set()
@@ -81,6 +82,7 @@ def test_of_a_product_that_depends_on_threads_the_step_and_the_operation_are_nam
     assert works["deterministic algorithms"] is False
 
 
+@pytest.mark.slow
 def test_of_a_race_the_operation_is_named_and_the_cure_works(tmp_path):
     audit = audited("racing_index_put", ["threads=2"], tmp_path)
     outcome, again = audit.outcomes
@@ -103,6 +105,7 @@ def test_a_model_whose_structure_changes_with_the_seed_is_told(tmp_path):
     assert audit.structure.line.name == "width"
 
 
+@pytest.mark.slow
 def test_of_a_sound_experiment_nothing_is_said(tmp_path):
     found = audited("sound_experiment", ["again", "hash=1", "memory", "workers=2", "evaluation"], tmp_path)
     assert found.repeats is True
@@ -111,6 +114,7 @@ def test_of_a_sound_experiment_nothing_is_said(tmp_path):
     assert not found.lint
 
 
+@pytest.mark.slow
 def test_of_a_sound_trial_nothing_is_said(tmp_path):
     found = audited("sound_trial", ["again", "hash=1", "memory", "workers"], tmp_path)
     assert found.repeats is True
@@ -118,7 +122,7 @@ def test_of_a_sound_trial_nothing_is_said(tmp_path):
     assert not found.lint
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["sound_experiment", "sound_trial"])
 def test_sound_programs_raise_no_alarm_in_twenty_repetitions(name, tmp_path):
     for _ in range(20):

@@ -76,7 +76,7 @@ def test_a_ray_cluster_is_started_for_a_call_and_gives_equal_bits(
 
 # The library leaves the log of such a job open.
 @pytest.mark.filterwarnings(r"ignore:Exception ignored in.*\bDEBUG_\d:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kind", ["debug", pytest.param("local", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["debug", pytest.param("local", marks=pytest.mark.exhaustive)])
 def test_jobs_give_equal_bits_and_leave_no_spool(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     experiment = TRAININGS["dropout"].experiment()
@@ -99,7 +99,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("deaths", [1, 9])
 def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, commands: Path) -> None:
     marks = tmp_path / "marks"
@@ -121,7 +121,7 @@ def test_slurms_commands_are_given_what_was_asked(deaths: int, tmp_path: Path, c
     assert not (tmp_path / "there.db.spool").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("commands")
 @pytest.mark.parametrize(("name", "value"), [("SEEDBED_FAKE_STATE", "PREEMPTED"), ("SEEDBED_FAKE_REQUEUE", "1")])
 def test_a_job_that_is_preempted_or_begun_anew_loses_no_run(
@@ -181,7 +181,7 @@ class Marks:
         return plain_net()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the cluster of the library's own tests leaves files open
 def test_a_killed_nodes_runs_are_computed_again(tmp_path: Path) -> None:
     pytest.importorskip("ray")
@@ -235,7 +235,7 @@ def slow_net() -> nn.Module:
     return plain_net()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path) -> None:
     import ray
@@ -311,7 +311,7 @@ def test_another_cluster_than_the_connected_one_is_not_taken_for_it(
             pass
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_cluster_that_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray._private.authentication.authentication_token_setup", reason="an older Ray knows no tokens")
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):

@@ -110,9 +110,9 @@ def assert_whole(store: Path | str, uninterrupted: Study, name: str = "trained")
 @pytest.mark.parametrize(
     ("either", "when"),
     [
-        pytest.param("sqlite", "before", marks=pytest.mark.slow),
-        ("sqlite", "after"),
-        pytest.param("postgresql", "before", marks=pytest.mark.slow),
+        pytest.param("sqlite", "before", marks=pytest.mark.exhaustive),
+        pytest.param("sqlite", "after", marks=pytest.mark.slow),
+        pytest.param("postgresql", "before", marks=pytest.mark.exhaustive),
     ],
     indirect=["either"],
 )
@@ -133,7 +133,7 @@ def test_killed_around_a_commit(when: str, store: Path | str, uninterrupted: Stu
 @pytest.mark.parametrize("either", ["sqlite"], indirect=True)  # to a server one moment is as another
 @pytest.mark.parametrize(
     ("workers", "kills", "seed"),
-    [(0, 3, 0), *(pytest.param(2, 12, seed, marks=pytest.mark.slow) for seed in range(2, 7))],
+    [(0, 3, 0), *(pytest.param(2, 12, seed, marks=pytest.mark.exhaustive) for seed in range(2, 7))],
 )
 def test_killed_at_random_moments(workers: int, kills: int, seed: int, store: Path | str, uninterrupted: Study) -> None:
     rng = random.Random(seed)

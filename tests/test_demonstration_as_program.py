@@ -25,7 +25,7 @@ def as_program(store: Path, data: Path, epochs: int, seeds: tuple[int, ...], *, 
     return sb.run(program, seeds, store=store, name="forced" if forced else "asked")
 
 
-@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize("forced", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_short_training_is_the_reference_engines(store: Path, forced: bool) -> None:
     data = Path(sb.__file__).parent / "gallery" / "data" / "people_train.txt"
     study = as_program(store, data, 5, SEEDS[:2], forced=forced)
@@ -36,7 +36,7 @@ def test_a_short_training_is_the_reference_engines(store: Path, forced: bool) ->
         assert "torch.manual_seed(1)" in study.output(3)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("forced", [False, True])
 def test_the_six_seeds_are_the_demonstrations(store: Path, demonstration: Path, forced: bool) -> None:
     study = as_program(store, demonstration, 1000, SEEDS, forced=forced)

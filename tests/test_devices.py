@@ -188,7 +188,7 @@ OTHERS = ("momentum", "adamw", "by-epoch", "cosine", "subset", "clip-norm", "dro
 
 @made_here
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in OTHERS else name for name in STACKED]
+    "name", [pytest.param(name, marks=pytest.mark.exhaustive) if name in OTHERS else name for name in STACKED]
 )
 def test_engines_agree_elsewhere(name: str) -> None:
     """Masks of dropout among what is drawn there: a run's come from one generator in both."""
@@ -263,12 +263,14 @@ class Refused(Again):
 
 
 @pytest.mark.parametrize("recorded", [Again, Refused])
-@pytest.mark.parametrize("name", ["dropout", "words", "by-epoch", "unshuffled", "clip-norm"])
+@pytest.mark.parametrize(
+    "name", ["dropout", pytest.param("words", marks=pytest.mark.slow), "by-epoch", "unshuffled", "clip-norm"]
+)
 def test_steps_that_are_recorded_are_those_that_are_called(
     name: str, recorded: type[Again], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = {**TRAINED, **NETWORKS}[name]
-    experiment = replace(training, epochs=9).experiment()
+    experiment = replace(training, epochs=3 if name == "words" else 9).experiment()
     monkeypatch.setattr(type(THERE), "records_steps", False)
     called = trained("stacked", experiment, THERE)
     monkeypatch.setattr(type(THERE), "records_steps", True)

@@ -202,7 +202,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert {*seedbed.__all__, *stats.__all__} - words == set()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_show_what_is_printed(page: Path) -> None:
     command = [sys.executable, ROOT / "docs" / "check.py", page]

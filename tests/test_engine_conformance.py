@@ -29,7 +29,10 @@ ALL = {
     **{f"stacked-{stack}": ("stacked", {"stack": stack}) for stack in (1, 3, 16)},
     "lanes": ("lanes", {}),
 }
-each_engine = pytest.mark.parametrize("engine", ALL)
+each_engine = pytest.mark.parametrize(
+    "engine",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("stacked-1", "stacked-16") else name for name in ALL],
+)
 
 
 def made_engine(engine: str) -> engines.Engine:

@@ -39,7 +39,7 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "jobs": lambda: SlurmExecutor(Path(tempfile.gettempdir(), f"seedbed-{os.getpid()}.spool"), "local", jobs=2),
 }
 # Each process of a cluster takes seconds to load torch; tests/test_clusters.py has a quick test of each cluster.
-CLUSTERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "jobs")]
+CLUSTERS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("ray", "jobs")]
 each_executor = pytest.mark.parametrize("executor", ["serial", "one-process", "three-processes", *CLUSTERS])
 in_processes = pytest.mark.parametrize("executor", ["one-process", "three-processes", *CLUSTERS])
 
@@ -207,9 +207,11 @@ class DiesUntil:
 
 
 @pytest.mark.parametrize(
-    "executor", ["one-process", pytest.param("three-processes", marks=pytest.mark.slow), *CLUSTERS]
+    "executor", ["one-process", pytest.param("three-processes", marks=pytest.mark.exhaustive), *CLUSTERS]
 )
-@pytest.mark.parametrize(("deaths", "status"), [(1, Status.DONE), (9, Status.FAILED)])
+@pytest.mark.parametrize(
+    ("deaths", "status"), [(1, Status.DONE), pytest.param(9, Status.FAILED, marks=pytest.mark.slow)]
+)
 def test_a_lost_workers_run_is_tried_once_more(executor: str, deaths: int, status: Status, tmp_path: Path) -> None:
     training = replace(TRAININGS["sgd"], model=DiesUntil(tmp_path, deaths))
     found, lines = computed(executor, task(training.experiment()))

@@ -116,7 +116,7 @@ def test_a_pretrained_network_s_features_are_the_same_under_every_seed_and_its_l
     ("make", "least"),
     [
         (lambda: digits_cnn.digits_cnn(epochs=4), 0.9),
-        (lambda: names.names(epochs=3, width=16, layers=1), 0.3),
+        pytest.param(lambda: names.names(epochs=3, width=16, layers=1), 0.3, marks=pytest.mark.slow),
         (lambda: finetune.finetune(epochs=1), 0.8),
     ],
     ids=["digits-cnn", "names", "finetune"],

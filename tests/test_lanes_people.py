@@ -32,7 +32,7 @@ def gaps(one: Study, other: Study) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_thousand_seeds_end_where_the_reference_engines_do(demonstration: Path, tmp_path: Path) -> None:
     lanes, reference = both(demonstration, tmp_path, SEEDS)
     accuracy = lanes["train/accuracy"]

@@ -78,7 +78,7 @@ def test_more_seeds_extend_a_study(store: Path) -> None:
     assert len(sb.load("trained", store)) == 6
 
 
-@pytest.mark.parametrize(("engine", "count"), [("reference", 8), ("lanes", 70)])
+@pytest.mark.parametrize(("engine", "count"), [pytest.param("reference", 8, marks=pytest.mark.slow), ("lanes", 70)])
 def test_one_two_and_four_workers_and_two_halves_give_equal_bits(engine: str, count: int, tmp_path: Path) -> None:
     options = {"engine": engine, "verify": False}
     expected = hashes(run(tmp_path / "serial.db", range(count), **options))
@@ -221,7 +221,7 @@ def test_a_run_that_is_best_and_worst_stays_as_the_one_when_it_no_longer_is_the_
     assert kept(store) == {order[0], order[7]}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_best_is_the_best_of_the_whole_study(workers: int, store: Path) -> None:
     first = run(store, range(4), keep_weights="best", workers=workers)
     whole = run(store, range(4, 12), keep_weights="best", workers=workers)

@@ -150,13 +150,15 @@ NETWORKS = {
     ),
 }
 
+EACH_NETWORK = [pytest.param(name, marks=pytest.mark.slow) if name == "words" else name for name in NETWORKS]
+
 
 @pytest.fixture(scope="module")
 def made() -> Callable[[str], sb.Experiment]:
     return functools.cache(lambda name: NETWORKS[name].experiment())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH_NETWORK)
 def test_networks_of_many_kinds_end_where_the_reference_engines_do(
     name: str, made: Callable[[str], sb.Experiment]
 ) -> None:
@@ -165,7 +167,7 @@ def test_networks_of_many_kinds_end_where_the_reference_engines_do(
     assert all(r.status is Status.DONE for r in found)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH_NETWORK)
 def test_a_run_knows_neither_its_place_nor_its_neighbours(name: str, made: Callable[[str], sb.Experiment]) -> None:
     seeds = range(6)
     trainer = engines.make("stacked", {"stack": 5}).trainer(made(name), Recording())
@@ -186,7 +188,7 @@ def test_any_number_of_runs_can_be_stacked(stack: int, made: Callable[[str], sb.
     assert max(map(gap, trained("stacked", made("images"), stack=stack), expected)) < FINAL_GAP
 
 
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_threads_leave_runs_independent(threads: int, made: Callable[[str], sb.Experiment]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -106,6 +106,7 @@ def test_verification_is_of_the_number_stacked(store: Path) -> None:
     assert not any("warning" in line for line in told.lines)
 
 
+@pytest.mark.slow
 def test_shards_are_proposed_the_same_number_and_are_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -366,8 +366,15 @@ def test_the_same_call_again_computes_nothing_and_finds_the_same(store: Path) ->
     assert stoppings("trained", store) == (first,)
 
 
-@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"engine": "lanes", "workers": 0, "verify": False},
-                                     {"engine": "lanes", "workers": 2, "verify": False}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 1},
+        pytest.param({"workers": 3}, marks=pytest.mark.slow),
+        {"engine": "lanes", "workers": 0, "verify": False},
+        {"engine": "lanes", "workers": 2, "verify": False},
+    ],
+)
 def test_neither_workers_nor_blocks_matter(options: dict, whole: Study, store: Path) -> None:
     study, stopped = until(store, **options)
     expected = look(RULE, whole["test/accuracy"])
@@ -493,7 +500,10 @@ def decided(store: Path, rule: object, a: sb.Experiment = EXPERIMENT, b: sb.Expe
     return sb.run_until_decided(a, b, rule, store=store, **{"workers": 0, "engine": "reference", **options})
 
 
-@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"engine": "lanes", "workers": 0, "verify": False}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"workers": 2}, marks=pytest.mark.slow), {"engine": "lanes", "workers": 0, "verify": False}],
+)
 def test_two_experiments_run_until_it_is_plain_which_is_better(options: dict, whole: Study, store: Path) -> None:
     rule = Decided("loss", assume="normal")  # of the test set, since its accuracy is the primary score
     with pytest.raises(sb.InputError, match="which loss"):

@@ -77,7 +77,11 @@ def test_it_is_done_once_and_told_after_the_results(store: Path) -> None:
     assert known.line.startswith("lanes verified on seed ")
 
 
-@pytest.mark.parametrize(("engine", "either"), [("lanes", "postgresql"), ("stacked", "sqlite")], indirect=["either"])
+@pytest.mark.parametrize(
+    ("engine", "either"),
+    [("lanes", "postgresql"), pytest.param("stacked", "sqlite", marks=pytest.mark.slow)],
+    indirect=["either"],
+)
 def test_a_run_that_is_verified_is_not_trained_again(
     engine: str, either: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
