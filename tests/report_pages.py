@@ -154,7 +154,7 @@ KINDS: dict[str, Kind] = {
     "two runs": Kind(lambda store: [_run(told, range(2), store)], ("2 runs know the spread poorly", "3 k runs")),
     "all diverged": Kind(
         lambda store: [_run(diverging, range(3), store)],
-        ("no run converged", "Of 3 runs 3 runs diverged.", "no run of diverging has a finite test/accuracy"),
+        ("no run converged", "All 3 runs diverged.", "no run of diverging has a finite test/accuracy"),
     ),
     "all failed": Kind(
         lambda store: [_run(failing, range(3), store)],

@@ -80,7 +80,7 @@ def test_every_finite_run_is_in_one_bin_or_a_point(values):
         assert all(row[0] < row[1] for row in rows)
     else:
         assert sorted(row[1] for row in figure.tables["runs"].rows) == sorted(values)
-    assert figure.notes == ("2 runs have no such score and are left out.",)
+    assert figure.notes == ("Left out for want of such a score: 2 runs.",)
 
 
 def test_points_that_are_equal_lie_above_each_other():
@@ -233,8 +233,47 @@ def test_a_study_without_scores_says_so(values, told):
 def test_equal_scores_and_few_runs_are_drawn(tmp_path):
     for values in ([0.5], [0.5, 0.5], [0.5, 0.7], [0.5] * 100):
         study = study_of(range(len(values)), values)
-        for name in ("distribution", "small_studies", "best_of_k"):
-            sb.plot.save(name, tmp_path / f"{name}.svg", study)
+        sb.plot.save("distribution", tmp_path / "distribution.svg", study)
+        for name in ("small_studies", "best_of_k"):
+            if (len(values) == 100 and name == "small_studies") or (values == [0.5, 0.7] and name == "best_of_k"):
+                sb.plot.save(name, tmp_path / f"{name}.svg", study)
+            else:
+                with pytest.raises(InputError, match=r"equal|two or more|3 k runs"):
+                    sb.plot.save(name, tmp_path / f"{name}.svg", study)
+
+
+def test_runs_of_several_studies_lie_beside_each_other():
+    many = [study_of(range(40), [0.5] * 26 + [0.6] * 14, name=name) for name in ("one", "other")]
+    rows = catalogue.figure("comparison", many).tables["runs"].rows
+    assert len(set(rows)) == len(rows)  # no point hides another
+    assert max(row[2] for row in rows) == 26
+
+
+def test_no_share_is_above_one():
+    study = study_of(range(12), [1.0] * 8 + [0.99] * 4)
+    for name, table in (("distribution", "marks"), ("settling", "means")):
+        ends = [row[-1] for row in catalogue.figure(name, [study]).tables[table].rows if row[-1] is not None]
+        assert ends
+        assert max(ends) <= 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [
+        (0, 1, [0, 1]),
+        (0, 3, [0, 1, 2, 3]),
+        (1, 9, [2, 4, 6, 8]),
+        (0, 23, [0, 5, 10, 15, 20]),
+        (2, 1000, [200, 400, 600, 800, 1000]),
+    ],
+)
+def test_ticks_of_whole_numbers_are_whole_and_few(low, high, found):
+    assert style.whole_ticks(low, high, 5) == found
+
+
+def test_where_the_first_intervals_reach_beyond_the_chart_that_is_said():
+    wild = study_of(range(12), [0.5, 0.9, 0.52, 0.53, 0.5, 0.51, 0.5, 0.52])
+    assert "Intervals of the first 3 or fewer reach beyond the chart." in catalogue.figure("settling", [wild]).says
 
 
 def test_seeds_that_are_named_stand_in_the_distribution(studies):

@@ -189,7 +189,7 @@ def test_a_crossed_design_is_taken_apart() -> None:
     found = document_of(study_of(cells, values))
     (section,) = [each for each in found.sections if each.key == "causes"]
     assert [figure.name for figure in section.figures] == ["heat_map", "components"]
-    assert found.commands == ("seedbed run FILE.py:made --init 0:8 --order 0:8 --engine plain",)
+    assert found.commands == ("seedbed run FILE.py:made --init 0:8 --order 0:8 --engine plain --name study",)
 
 
 def test_several_studies_are_compared_and_those_that_cannot_be_say_why() -> None:
@@ -200,7 +200,15 @@ def test_several_studies_are_compared_and_those_that_cannot_be_say_why() -> None
     ]
     found = document_of(*three)
     assert found.title == "a, b and c"
-    assert "of 3 pairs differ" in found.answer[0]
+    assert found.answer[0] == "3 studies, all pairs: test/accuracy (larger is better), runs of the same seed paired."
+    assert found.answer[1].startswith("c is better than every other. 2 of 3 pairs differ")
+    losses = document_of(*(replace(each, identity=replace(each.identity, larger_is_better={"test/accuracy": False}))
+                           for each in three))  # fmt: skip
+    assert "(smaller is better)" in losses.answer[0]
+    assert losses.answer[1].startswith("Which one is best is unresolved. 2 of 3")
+    (table,) = losses.sections[0].tables
+    assert [row[-1] for row in table.rows] == ["unresolved", "a better", "b better"]
+    assert any("p-values are Holm's" in note for note in losses.sections[0].notes)
     assert [figure.name for figure in found.sections[0].figures] == ["comparison", "pairs"]
     shared = study_of(grid(init=range(2), order=range(2)), [0.1, 0.2, 0.3, 0.4], name="crossed")
     assert any("comparison" in each.what for each in document_of(three[0], shared).missing)
@@ -277,7 +285,7 @@ def test_an_audit_on_the_command_line_is_kept_where_its_study_is(seedbed: Any, f
 def test_markup_in_names_stays_text() -> None:
     study = study_of(range(4), {"test/<b>|x*": [1.0, 2.0, 3.0, 4.0]}, name="a_b*c|<script>")
     text = markdown.text(document_of(study))
-    assert "<script>" not in text
+    assert "<script>" not in text.partition("```")[0]  # in the block of commands it is no markup
     assert r"a\_b\*c\|\<script\>" in text
     html = page.render(document_of(study))
     assert "<script>a" not in html

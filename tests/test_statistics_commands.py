@@ -185,7 +185,7 @@ def test_compare_a_table(seedbed) -> None:
     assert status == 0
     assert "groups: column 'method' (guessed)" in err
     header, *rows = [line.split("\t") for line in out.splitlines() if "\t" in line]
-    assert header == ["pair", "difference", "joint CI", "p", "a run beats one", "verdict"]
+    assert header == ["pair", "difference", "joint CI", "p", "first beats second", "verdict"]
     assert [row[0] for row in rows] == ["base minus new", "base minus third", "new minus third"]
     assert float(rows[0][1]) == pytest.approx(0.815 - 0.855)
     assert "Intervals hold jointly at 95 %" in out

@@ -27,7 +27,7 @@ def figure(best_of: Mapping[int, Interval], mean: float, *, title: str, axis: st
     without = [k for k, each in best_of.items() if each.low is None]
     notes = []
     if without:
-        notes.append(f"No interval from {min(without):,} seeds on: too few runs for one.")
+        notes.append(f"No interval from the best of {min(without):,} on: too few runs for one.")
     return Figure(
         NAME, title,
         f"{axis} of the best of k seeds on average, with intervals where there are runs enough. The dashed line is the "

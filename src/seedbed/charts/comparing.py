@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from seedbed.charts import intervals, style
+from seedbed.charts import intervals, stacks, style
 from seedbed.charts.data import Figure, Table, number_format
 from seedbed.stats import Comparison, Comparisons, Summary
 from seedbed.words import histogram
@@ -30,6 +30,7 @@ def figure(
         summaries: of the same.
     """
     spreads, means, points = [], [], []
+    drawn: dict[str, NDArray[np.float64]] = {}
     every = []
     for name, found in values.items():
         found = found[np.isfinite(found)]
@@ -42,7 +43,11 @@ def figure(
         means.append((name, s.mean, *ends))
         order = np.argsort(found, kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, min(len(order), MOST_POINTS)).round().astype(int)]
-        points += [(name, float(found[place]), k % 5) for k, place in enumerate(chosen)]
+        drawn[name] = found[chosen]
+    limits = (min(every), max(every)) if every else (0.0, 1.0)
+    for name, chosen_values in drawn.items():
+        levels = stacks.levels(chosen_values, limits)
+        points += [(name, float(value), int(level)) for value, level in zip(chosen_values, levels, strict=True)]
     form = number_format(min(every), max(every), share=share) if every else ".4~g"
     notes = [f"Of each study {MOST_POINTS} runs at most are drawn, evenly spread from the worst to the best."]
     return Figure(
@@ -74,13 +79,14 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
     clicked = alt.selection_point(name="study", fields=["study"], on="click", clear="dblclick")
     shade = alt.condition(clicked, alt.value(0.75), alt.value(0.12))
     base = alt.Chart(style.data(figure))
+    highest = max((int(row[2] or 0) for row in figure.tables["runs"].rows), default=0)
     points = (
         alt.Chart(style.data(figure, "runs"))
         .mark_circle(size=26)
         .encode(
             x=style.x_of(figure, "value", scale=scale),
             y=y,
-            yOffset=alt.YOffset("level:Q", scale=alt.Scale(domain=[-1, 5])),
+            yOffset=alt.YOffset("level:Q", scale=alt.Scale(domain=[-1, max(5, highest)])),
             color=colour,
             opacity=shade,
             tooltip=style.told(figure, study="study", value="a run"),
@@ -140,7 +146,7 @@ def differences_chart(figure: Figure, width: int = style.WIDTH, height: int = 17
         .encode(
             x=style.x_of(figure, "from", titled=False, scale=scale),
             x2="to:Q",
-            y=alt.Y("pairs:Q", axis=alt.Axis(format=",d", tickMinStep=1)),
+            y=alt.Y("pairs:Q", axis=style.whole_axis(row[2] for row in figure.table.rows)),
             y2=alt.datum(0),
             tooltip=style.told(figure, **{"from": "from", "to": "to", "pairs": "pairs"}),
         )

@@ -75,6 +75,11 @@ def _plain(value: Any) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def cut(end: float, *, share: bool) -> float:
+    """An interval's end, cut at what the score can be: no share is above 1, whatever a normal distribution says."""
+    return min(max(end, 0.0), 1.0) if share else end
+
+
 def number_format(low: float, high: float, *, share: bool) -> str:
     """How numbers from ``low`` to ``high`` are written: with decimals that tell a hundredth of the range apart."""
     factor = 100 if share else 1

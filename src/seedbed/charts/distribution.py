@@ -9,11 +9,13 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from seedbed.charts import intervals, style
-from seedbed.charts.data import Figure, Table, number_format
+from seedbed.charts import intervals, stacks, style
+from seedbed.charts.data import Figure, Table, cut, number_format
 from seedbed.stats import Summary
 from seedbed.words import histogram
 from seedbed.words.rounding import has_width
+from seedbed.words.text import counted
+from seedbed.words.wording import listed
 
 NAME = "distribution"
 MOST_POINTS = 60  # runs that are shown one by one; of more there is a histogram
@@ -29,6 +31,7 @@ def figure(
     axis: str,
     share: bool,
     named: Mapping[str, float],
+    unit: str = "seeds",
 ) -> Figure:
     """What the chart shows.
 
@@ -39,47 +42,48 @@ def figure(
         axis: the score, in words.
         share: it is written in percent.
         named: runs to be named, and their values.
+        unit: what further runs are called.
     """
     finite = np.isfinite(values)
     found = values[finite]
     form = number_format(float(found.min()), float(found.max()), share=share) if len(found) else ".4~g"
-    marks = [("mean", "estimate", summary.mean, summary.mean_low, summary.mean_high)]
+
+    def ends(value: float) -> float:
+        return cut(value, share=share)
+
+    marks = [("mean", "estimate", summary.mean, ends(summary.mean_low), ends(summary.mean_high))]
+    below = ["the mean"]
     percent = f"{summary.confidence * 100:g}"
     if has_width(summary.mean_low, summary.mean_high):
         marks[0] = (f"mean, {percent} % CI", *marks[0][1:])
+        below = ["the mean with its interval"]
     if has_width(summary.next_low, summary.next_high):
-        marks.append((f"{percent} of 100 further seeds", "further", np.nan, summary.next_low, summary.next_high))
+        further = f"{percent} of 100 further {unit}"
+        marks.append((further, "further", np.nan, ends(summary.next_low), ends(summary.next_high)))
+        below.append(f"where further {unit} fall")
+    if named:
+        below.append("runs by name")
     marks += [(name, "run", value, np.nan, np.nan) for name, value in named.items()]
     tables = {}
     if len(found) <= MOST_POINTS:
         names = [label for label, known in zip(labels, finite, strict=True) if known]
-        tables["runs"] = Table.of(("run", "value", "level"), _stacked(names, found))
+        level = stacks.levels(found, (float(found.min()), float(found.max()))) if len(found) else found
+        rows = sorted(zip(names, found, level, strict=True), key=lambda row: (row[1], row[2]))
+        tables["runs"] = Table.of(("run", "value", "level"), rows)
     else:
         drawn = histogram.of(found, MOST_BINS)
         bins = zip(drawn.edges[:-1], drawn.edges[1:], drawn.counts, strict=True)
         tables["bins"] = Table.of(("from", "to", "runs"), bins)
     tables["marks"] = Table.of(("label", "kind", "value", "low", "high"), marks if len(found) else [])
-    says = f"{len(found):,} runs" + (", in bins of equal width" if "bins" in tables else ", each a point")
+    says = "1 run" if len(found) == 1 else f"{len(found):,} runs"
+    says += ", in bins of equal width" if "bins" in tables else ", each a point"
     left = len(values) - len(found)
     return Figure(
-        NAME, title, f"{axis} of {says}; below them the mean with its interval, and where further seeds fall.", tables,
+        NAME, title, f"{axis} of {says}; below them {listed(below)}.", tables,
         {"x": axis, "runs": "runs"},
         {"x": form, "value": form, "low": form, "high": form, "from": form, "to": form, "runs": ",d"},
-        (f"{left:,} runs have no such score and are left out.",) if left else (),
+        (f"Left out for want of such a score: {counted(left, 'run')}.",) if left else (),
     )  # fmt: skip
-
-
-def _stacked(names: Sequence[str], found: NDArray[np.float64]) -> list[tuple[str, float, int]]:
-    """Points, and on which level each lies so that none hides another: equal and near ones above each other."""
-    width = float(np.ptp(found)) / 40 or 1.0
-    order = np.argsort(found, kind="stable")
-    heights: dict[int, int] = {}
-    rows = []
-    for place in order:
-        column = round(float(found[place] - found.min()) / width)
-        heights[column] = heights.get(column, 0) + 1
-        rows.append((names[place], float(found[place]), heights[column]))
-    return rows
 
 
 def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
@@ -88,13 +92,18 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
     top: alt.Chart
     if "bins" in figure.tables:
         x = style.x_of(figure, "from", titled=False, scale=scale)
+        counts = style.whole_axis(each["runs"] for each in figure.tables["bins"].records())
         top = (
             alt.Chart(style.data(figure, "bins"))
             .mark_rect(color=style.SKY, stroke="white", strokeWidth=0.5)
             .encode(
                 x=x,
                 x2="to:Q",
-                y=alt.Y("runs:Q", title=figure.titles["runs"], axis=alt.Axis(tickMinStep=1, format=",d")),
+                y=alt.Y(
+                    "runs:Q",
+                    title=figure.titles["runs"],
+                    axis=counts,
+                ),
                 y2=alt.datum(0),
                 tooltip=style.told(figure, **{"from": "from", "to": "to", "runs": "runs"}),
             )
@@ -111,6 +120,8 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
                 tooltip=style.told(figure, run="run", value="value"),
             )
         )
-    bottom = intervals.rows(figure, "marks", width=width, scale=scale, colours=(style.BLUE, style.GREY, style.RED))
+    known = {"estimate": style.BLUE, "further": style.GREY, "run": style.RED}
+    colours = [known[kind] for kind in dict.fromkeys(str(each["kind"]) for each in figure.tables["marks"].records())]
+    bottom = intervals.rows(figure, "marks", width=width, scale=scale, colours=colours)
     whole = alt.vconcat(top.properties(width=width, height=height), bottom)
     return whole.resolve_scale(x="shared", color="independent")

@@ -34,7 +34,7 @@ def luck_figure(found: TestSetLuck, *, title: str, axis: str) -> Figure:
     notes = [f"{note[:1].upper()}{note[1:]}." for note in found.notes]
     return Figure(
         LUCK, title,
-        f"The variance of {axis[:1].lower()}{axis[1:]} over {found.n_runs:,} seeds, and what of it this finite test "
+        f"The variance of {axis[:1].lower()}{axis[1:]} over {found.n_runs:,} runs, and what of it this finite test "
         f"set makes: a larger one would take that away.",
         {"variance": Table.of(("label", "kind", "value", "low", "high", "variance"), rows)},
         {"x": "share of the variance over seeds"}, {"x": form, "value": form, "low": form, "high": form}, tuple(notes),
@@ -66,7 +66,7 @@ def flips_figure(correct: NDArray[np.bool_], names: Sequence[str], *, title: str
     for step, count in enumerate(np.bincount(places, minlength=STEPS)):
         bins.append((f"{step * 100 // STEPS} to {(step + 1) * 100 // STEPS} %", int(count), step + 1))
     bins.append(("always", int((counts == runs).sum()), STEPS + 1))
-    hardest = np.argsort(right, kind="stable")[:NAMED]
+    hardest = [place for place in np.argsort(right, kind="stable")[:NAMED] if right[place] < 1]
     changing = np.argsort(np.abs(right - 0.5), kind="stable")[:NAMED]
     flipping = int(inner.sum())
     return Figure(
@@ -87,6 +87,7 @@ def flips_figure(correct: NDArray[np.bool_], names: Sequence[str], *, title: str
 def flips_chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) -> Any:
     """The chart of examples."""
     rows = figure.titles["y"]
+    shown = [row[1] for row in figure.table.rows if row[2] not in (0, STEPS + 1)]
     return (
         alt.Chart(style.data(figure))
         .transform_filter(f"datum.place > 0 && datum.place <= {STEPS}")  # the others are most, and would hide these
@@ -94,7 +95,7 @@ def flips_chart(figure: Figure, width: int = style.WIDTH, height: int = style.HE
         .encode(
             x=alt.X("right under:N", sort=alt.EncodingSortField("place"), title=figure.titles["x"],
                     axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
-            y=alt.Y(f"{rows}:Q", axis=alt.Axis(format=",d", tickMinStep=1)),
+            y=alt.Y(f"{rows}:Q", axis=style.whole_axis(shown)),
             tooltip=[alt.Tooltip("right under:N", title="right under"), alt.Tooltip(f"{rows}:Q", format=",d")],
         )
         .properties(width=width, height=height)

@@ -25,6 +25,7 @@ from seedbed.designs import crossed_table
 from seedbed.errors import InputError
 from seedbed.seeds import Assignment
 from seedbed.stats import Comparison, Comparisons, Holdout, VarianceComponents
+from seedbed.stats.small_studies import LEAST_SHARE
 from seedbed.study import Study
 from seedbed.words import decomposition, hunting, text, wording
 
@@ -69,7 +70,7 @@ def distribution_of(study: Study, score: str, named: Sequence[int | Assignment] 
     return distribution.figure(
         values, [_called(study, each) for each in ended.assignments], ended.summary(score, CONFIDENCE),
         title=f"{_axis(study, score)} over {'seeds' if study.seeds_known else 'runs'}", axis=_axis(study, score),
-        share=_share(study, score), named=marks,
+        share=_share(study, score), named=marks, unit="seeds" if study.seeds_known else "runs",
     )  # fmt: skip
 
 
@@ -79,6 +80,8 @@ def small_studies_of(study: Study, score: str) -> Figure:
     if not np.isfinite(values).any():
         raise InputError(f"no run of {study.name} has a finite {score}")
     found = stats.small_studies(values, rng=0)
+    if not found:
+        raise InputError(f"studies of k seeds are drawn from {LEAST_SHARE} k runs or more, with k at least 3")
     mean = float(values[np.isfinite(values)].mean())
     return small_studies.figure(
         found, mean, title="What a study of a few seeds would have reported", axis=_axis(study, score),
@@ -126,8 +129,10 @@ def best_of_k_of(study: Study, score: str, found: hunting.Hunt | None = None) ->
     chosen = _independent(study)
     summary = chosen.summary(score, CONFIDENCE)
     numbers = [each for each in hunting.SHOWN if each <= summary.n]
-    if not numbers:
-        raise InputError(f"{study.name} has no converged run to choose from")
+    if summary.n < 2:
+        raise InputError(f"{study.name} has {summary.n} converged runs, and the best is chosen of two or more")
+    if summary.minimum == summary.maximum:
+        raise InputError(f"all {summary.n} runs are equal, so that there is none to choose")
     bests = study.expected_bests(numbers, score, CONFIDENCE) if found is None else found.best_of
     return best.figure(
         bests, summary.mean, title="What the best of k seeds reaches",

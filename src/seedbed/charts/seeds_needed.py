@@ -53,8 +53,8 @@ def figure(summary: Summary, *, title: str, axis: str, share: bool) -> Figure:
         {"x": f"difference of two means, {what}{axis[:1].lower()}{axis[1:]}", "y": "seeds per method"},
         {"x": form, "difference": form, "y": ",d", "seeds": ",d", "least": ",d", "most": ",d"},
         (
-            f"Two methods of this spread, a two-sided t test at {summary.confidence * 100:g} %, not paired. The "
-            "difference is one that would matter, stated before looking.",
+            f"Two methods of this spread, a two-sided t test at the {100 - summary.confidence * 100:.3g} % level, not "
+            f"paired. The difference is one that would matter, stated before looking.",
         ),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import altair as alt
 
 from seedbed.charts import intervals, style
 from seedbed.charts.data import Figure, Table, number_format
-from seedbed.stats.small_studies import LEAST_SHARE, SmallStudies
+from seedbed.stats.small_studies import SmallStudies
 
 NAME = "small_studies"
 
@@ -18,19 +18,15 @@ def figure(found: Sequence[SmallStudies], mean: float, *, title: str, axis: str,
     """What the chart shows.
 
     Args:
-        found: by size; may be empty.
+        found: by size; at least one.
         mean: of all runs.
     """
     rows = [
         (f"{each.seeds} seed{'s' if each.seeds > 1 else ''}", None, each.least, each.most, each.lower, each.upper)
         for each in found
     ]
-    ends = [(each.least, each.most) for each in found] or [(mean, mean)]
-    form = number_format(min(low for low, _ in ends), max(high for _, high in ends), share=share)
-    percent = f"{found[0].share * 100:g}" if found else "95"
-    notes = [f"Drawn from the {found[0].runs:,} runs there are, no run twice in a study."] if found else []
-    if not found:
-        notes.append(f"Studies of k seeds are drawn from {LEAST_SHARE} k runs or more.")
+    form = number_format(min(each.least for each in found), max(each.most for each in found), share=share)
+    percent = f"{found[0].share * 100:g}"
     return Figure(
         NAME, title,
         f"Means that studies of a few of these seeds would report: {percent} of 100 lie on the thin line, half of them "
@@ -41,7 +37,7 @@ def figure(found: Sequence[SmallStudies], mean: float, *, title: str, axis: str,
         },
         {"x": f"reported mean {axis[:1].lower()}{axis[1:]}"},
         {"x": form, "value": form, "low": form, "high": form, "lower": form, "upper": form},
-        tuple(notes),
+        (f"Drawn from the {found[0].runs:,} runs there are, no run twice in a study.",),
     )  # fmt: skip
 
 

@@ -102,9 +102,25 @@ def _axis(figure: Figure, field: str, along: str, titled: bool) -> dict[str, Any
     form = figure.formats.get(along, figure.formats.get(field))
     axis: dict[str, Any] = {"format": form} if form else {}
     axis["tickCount"] = 7 if along == "x" else 5
-    if form == COUNTS:
-        axis["tickMinStep"] = 1
+    if form == COUNTS:  # a smallest step between ticks does not keep them from being rounded to the same number
+        found = [each[field] for table in figure.tables.values() if field in table.columns for each in table.records()]
+        known = [int(each) for each in found if isinstance(each, int | float)]
+        if known and max(known) > min(known):
+            axis["values"] = whole_ticks(min(known), max(known), axis.pop("tickCount"))
     return {"title": title if titled else None, "axis": alt.Axis(**axis)}
+
+
+def whole_axis(values: Iterable[Any], most: int = 5) -> alt.Axis:
+    """An axis of whole numbers from 0 to the greatest of these, no tick between them: steps of 1, 2 or 5 and so on, so
+    that there are few."""
+    return alt.Axis(format=COUNTS, values=whole_ticks(0, max((int(each or 0) for each in values), default=1), most))
+
+
+def whole_ticks(low: int, high: int, most: int) -> list[int]:
+    """Few whole numbers from ``low`` to ``high``, multiples of 1, 2 or 5 times a power of ten."""
+    steps = (factor * 10**power for power in range(19) for factor in (1, 2, 5))
+    step = next(step for step in steps if high // step - -(-low // step) < most)
+    return [*range(-(-low // step) * step, high + 1, step)]
 
 
 def told(figure: Figure, **fields: str) -> list[alt.Tooltip]:

@@ -111,7 +111,7 @@ def compare_studies(studies: list[Study], options: dict[str, Any], as_json: bool
     from seedbed import comparing
     from seedbed.words import comparison, terminal, text, wording
 
-    score, confidence = studies[0].check_score(options["metric"]), options["confidence"]
+    score = studies[0].check_score(options["metric"])
     options = {**options, "metric": score}
     names = comparing.names_of(studies)
     checkpoints = {name: text.checkpoint_json(each) for name, each in zip(names, studies, strict=True)}
@@ -126,26 +126,18 @@ def compare_studies(studies: list[Study], options: dict[str, Any], as_json: bool
         terminal.paragraph(f"{comparison.verdict(names, found)}.", console)
         print(file=console.file)
         terminal.facts(comparison.rows(names, found), console)
-        notes, scope = list(found.notes), found.scope
+        notes = [*found.notes, comparison.scope_note(found.scope)]
     else:
         several = comparing.compare_many(studies, **options)
         if as_json:
             print(json.dumps(comparison.pairs_json(score, several, checkpoints), indent=1))
             return
-        way = "larger" if studies[0].larger_is_better(score) else "smaller"
-        first = next(iter(several.pairs.values()))
-        kind = "runs of the same seed paired" if first.paired else "runs not paired"
-        if options["method"] == "corrected":
-            kind = f"{text.counted(first.n_a, 'split')}, the runs of each averaged"
-        line = f"{len(names)} studies, all pairs: {score}{at} ({way} is better), {kind}"
+        larger = studies[0].larger_is_better(score)
+        line = comparison.heading_of_all(names, score, several, larger_is_better=larger, at=at)
         terminal.paragraph(line, console, style="bold")
         print(file=console.file)
-        terminal.table(comparison.COLUMNS, comparison.pair_rows(several), console, spare=("a run beats one",))
-        notes, scope = comparison.pair_notes(several), several.scope
-        notes.append(
-            f"Intervals hold jointly at {confidence * 100:g} % ({several.intervals}); p-values are "
-            f"{several.adjustment}'s, to be held against {1 - confidence:.3g}"
-        )
+        terminal.table(comparison.COLUMNS, comparison.pair_rows(several), console, spare=("first beats second",))
+        notes = comparison.pair_notes(several)
     print(file=console.file)
-    for note in [*notes, f"Intervals are {wording.over(scope)}; fixed: {', '.join(scope.fixed)}"]:
+    for note in notes:
         terminal.paragraph(text.as_sentence(note, names), console, style="dim")

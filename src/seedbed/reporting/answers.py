@@ -47,7 +47,8 @@ def _lead(study: Study, score: str, summary: Summary, hunt: Hunt | None) -> Iter
     unit = wording.unit_of(study, score)
     half = half_of(summary.mean_low, summary.mean_high)
     places = unit.places(half) if has_width(summary.mean_low, summary.mean_high) else wording.PLACES_OF_SHARES
-    lead = _points(unit, unit.number(abs(best - summary.mean), places))
+    far = abs(best - summary.mean)
+    lead = _points(unit, unit.number(far, max(places, unit.places(far))))
     where = "above" if larger else "below"
     line = f"The best of these {summary.n:,} runs is {lead} {where} the mean"
     # Of rows that a run was trained on, none is new data.
@@ -74,7 +75,9 @@ def _points(unit: wording.Unit, number: str) -> str:
 def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
     """What must stand beside the answer, and not below in a note."""
     diverged, failed = study.count(Status.DIVERGED), study.count(Status.FAILED)
-    if diverged or failed:
+    if diverged == len(study):
+        yield f"All {text.counted(len(study), 'run')} diverged."
+    elif diverged or failed:
         parts = [
             f"{text.counted(count, 'run')} {word}"
             for count, word in ((diverged, "diverged"), (failed, "failed"))
@@ -82,6 +85,10 @@ def _warnings(study: Study, score: str, summary: Summary) -> Iterator[str]:
         ]
         others = ": the numbers are of the others alone" if diverged + failed < len(study) else ""
         yield f"Of {text.counted(len(study), 'run')} {wording.listed(parts)}{others}."
+    if missing := len(study) - diverged - failed - summary.n:
+        yield f"{text.counted(missing, 'run')} that ended told no {score}: the numbers are of the others."
+    for note in study.checkpoint_notes(score)[1:]:  # after the rule, which the sentence names
+        yield text.as_sentence(note, study.scores)
     if summary.n and (told := text.sameness(study)):  # where none converged, that is the news
         yield told
     if summary.n == 1:

@@ -132,6 +132,9 @@ def _made(
             found = None if store is None else stores.recall(study.name, key, store)
             if found is not None:
                 yield f"{before}verified", found.line
+            elif store is not None and study.identity.is_of_a_fast_engine:
+                engine = study.identity.engine
+                yield f"{before}verified", f"no: no run of the {engine} engine was set beside the reference engine's"
 
 
 def _environment(known: Mapping[str, Any]) -> str:

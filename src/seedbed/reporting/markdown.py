@@ -33,7 +33,9 @@ def _parts(document: Document) -> Iterator[str]:
     yield "### How this was made"
     yield "\n".join(f"- {escaped(name)}: {escaped(told)}" for name, told in document.made)
     if document.commands:
-        yield "\n".join(["```", *document.commands, "```"])
+        longest = max((len(run) for each in document.commands for run in re.findall("`+", each)), default=0)
+        fence = "`" * max(3, longest + 1)  # which nothing within it ends
+        yield "\n".join([fence, *document.commands, fence])
 
 
 def table(found: TextTable) -> str:

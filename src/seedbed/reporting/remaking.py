@@ -31,13 +31,23 @@ def command(study: Study) -> str | None:
             options += ["--device", identity.device]
     if identity.threads and identity.threads != 1:
         options += ["--threads", str(identity.threads)]
-    if any(run.curve_epochs for run in study.runs):
-        options += ["--curves"]
+    if recorded := max((run.curve_epochs for run in study.runs), key=len, default=()):
+        stride = recorded[1] - recorded[0] if len(recorded) > 2 else 1
+        options += [f"--curves={stride}"] if stride > 1 else ["--curves"]
+    if identity.engine != PROGRAM and identity.name != _usual_name(study):
+        options += ["--name", identity.name]
     if identity.engine == PROGRAM:
         own = identity.fingerprint.settings.get("command")
         shown = own if isinstance(own, str) else shlex.join(own) if isinstance(own, Sequence) else "COMMAND"
         return f"{shlex.join([*words, *options])} -- {shown}"
     return shlex.join([*words, _target(study), *options])
+
+
+def _usual_name(study: Study) -> str:
+    """As a study is called that is given no name."""
+    identity = study.identity
+    given = ",".join(f"{name}={value}" for name, value in sorted(identity.parameters.items()))
+    return f"{identity.experiment}[{given}]" if given else identity.experiment
 
 
 def _target(study: Study) -> str:

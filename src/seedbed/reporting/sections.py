@@ -63,7 +63,9 @@ def distribution(
     found.figure("small_studies", [study], score)
     summaries = text.summaries_of(study)
     if summaries:
-        found.tables.append(TextTable("Every score", text.SUMMARY_COLUMNS, tuple(text.summary_rows(study, summaries))))
+        rows = tuple(text.without_seeds(row) for row in text.summary_rows(study, summaries))  # which take much room
+        found.tables.append(TextTable("Every score", text.SUMMARY_COLUMNS, rows))
+        found.notes += text.extreme_notes(study, summaries)
         found.notes += text.summary_notes(study, summaries, score)
     yield from found.section("distribution", "How the score is distributed over seeds")
 
@@ -106,7 +108,7 @@ def hunting_for_seeds(study: Study, score: str, hunt: hunting.Hunt | None, missi
         found.notes += hunting.notes(hunt)
     yield from found.section(
         "hunting", "What hunting for a good seed buys",
-        "The best score of several seeds is no property of the method: it grows with the number of seeds tried.",
+        "The best score of several seeds is no property of the method: the more are tried, the better it looks.",
     )  # fmt: skip
 
 
@@ -183,7 +185,6 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
     found = Gathering(missing)
     answer: list[str] = []
     found.figure("comparison", studies, score)
-    about = wording.title(studies[0], score)
     try:
         if len(studies) == 2:
             one = comparing.compare(studies[0], studies[1], metric=score, confidence=CONFIDENCE)
@@ -197,7 +198,7 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
             found.tables.append(
                 TextTable(f"{names[0]} beside {names[1]}", ("", ""), tuple(comparison.rows(names, one)))
             )
-            found.notes += [text.as_sentence(note, names) for note in one.notes]
+            found.notes += [text.as_sentence(note, names) for note in [*one.notes, comparison.scope_note(one.scope)]]
             if one.paired:
                 found.add(
                     "differences of paired runs", lambda: of_study.differences_of(studies[0], studies[1], score, one)
@@ -205,10 +206,13 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
         else:
             every = comparing.compare_many(studies, metric=score, confidence=CONFIDENCE)
             resolved = sum(pair.better is not None for pair in every.pairs.values())
-            answer.append(
-                f"{about} of {len(studies)} studies: {resolved} of {len(every.pairs)} pairs differ beyond what their "
-                f"seeds leave open, with intervals that hold jointly at {CONFIDENCE * 100:g} %."
-            )
+            at = wording.at(studies[0]) if len({wording.at(each) for each in studies}) == 1 else ""
+            larger = studies[0].larger_is_better(score)
+            answer += [
+                f"{comparison.heading_of_all(names, score, every, larger_is_better=larger, at=at)}.",
+                f"{comparison.best_of_all(names, every)}. {resolved} of {len(every.pairs)} pairs differ beyond what "
+                f"their seeds leave open, with intervals that hold jointly at {CONFIDENCE * 100:g} %.",
+            ]
             found.add("all pairs", lambda: of_study.pairs_of(studies, score, every))
             rows = tuple(comparison.pair_rows(every))
             found.tables.append(TextTable("All pairs, first minus second", comparison.COLUMNS, rows))

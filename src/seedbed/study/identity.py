@@ -56,6 +56,11 @@ class StudyIdentity:
         return self.engine in (TRIAL, PROGRAM)
 
     @property
+    def is_of_a_fast_engine(self) -> bool:
+        """Whether an engine trained the runs whose results are held to the reference engine's."""
+        return not (self.imported or self.told_by_runs or self.engine == "reference")
+
+    @property
     def seeds_known(self) -> bool:
         """False where imported runs are only numbered: they must not be paired with those of another study."""
         return not (self.imported and self.fingerprint.settings.get("seeds") == "unknown")

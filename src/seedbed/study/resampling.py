@@ -55,10 +55,13 @@ def overlap_note(splits: int, interval: str | None) -> str:
     """
     text = f"the {splits} splits are of one data set (unless each draws rows of its own) and share training rows: "
     if interval is None:
-        return f"{text}their scores are not independent; method corrected (--interval corrected) allows for that"
+        return (
+            f"{text}their scores are not independent; method corrected (seedbed show --interval corrected) allows for "
+            f"that"
+        )
     return (
         f"{text}{interval} holds for other splits of these rows, and is too short for other rows; method corrected "
-        f"(--interval corrected), of Nadeau and Bengio, allows for that"
+        f"(seedbed show --interval corrected), of Nadeau and Bengio, allows for that"
     )
 
 

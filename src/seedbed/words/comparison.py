@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedbed.stats import Comparison, Comparisons, Interval
+from seedbed.stats import Comparison, Comparisons, Interval, Scope
 from seedbed.stats.resampled import CORRECTED
 from seedbed.words.rounding import decimals, half_of, p_value, shown, with_interval
 from seedbed.words.text import counted, json_value
+from seedbed.words.wording import over
 
 EXPLANATION = {
     "unresolved": "Unresolved: these runs do not say which mean is higher",
@@ -91,7 +92,33 @@ def _share(interval: Interval, percent: str) -> str:
     return f"{shown(interval.estimate * 100, places)} % of the time   {percent} CI {low} to {high} %"
 
 
-COLUMNS = ("pair", "difference", "joint CI", "p", "a run beats one", "verdict")
+COLUMNS = ("pair", "difference", "joint CI", "p", "first beats second", "verdict")
+
+
+def heading_of_all(
+    names: Sequence[str], score: str, found: Comparisons, *, larger_is_better: bool, at: str = ""
+) -> str:
+    """What is compared: ``3 studies, all pairs: test/accuracy (larger is better), runs of the same seed paired``.
+
+    Args:
+        at: follows the score's name: of which epoch it is (``wording.at``).
+    """
+    first = next(iter(found.pairs.values()))
+    kind = "runs of the same seed paired" if first.paired else "runs not paired"
+    if first.test == CORRECTED:
+        kind = f"{counted(first.n_a, 'split')}, the runs of each averaged"
+    way = "larger" if larger_is_better else "smaller"
+    return f"{len(names)} studies, all pairs: {score}{at} ({way} is better), {kind}"
+
+
+def best_of_all(names: Sequence[str], found: Comparisons) -> str:
+    """Which study is better than every other, as far as these runs say."""
+    for name in names:
+        own = [(a if pair.better == "a" else b) for (a, b), pair in found.pairs.items()
+               if name in (a, b) and pair.better is not None]  # fmt: skip
+        if len(own) == len(names) - 1 and all(winner == name for winner in own):
+            return f"{name} is better than every other"
+    return "Which one is best is unresolved"
 
 
 def pair_rows(found: Comparisons) -> list[tuple[str, ...]]:
@@ -101,7 +128,7 @@ def pair_rows(found: Comparisons) -> list[tuple[str, ...]]:
         difference, interval = with_interval(pair.difference, pair.low, pair.high)
         p = found.p_adjusted[a, b]
         beats = f"{pair.probability_better.estimate * 100:.0f} %"
-        short = {"a higher": f"{a} higher", "b higher": f"{b} higher"}.get(pair.verdict, pair.verdict)
+        short = pair.verdict if pair.better is None else f"{a if pair.better == 'a' else b} better"
         result.append((f"{a} minus {b}", difference, interval, p_value(p), beats, short))
     return result
 
@@ -114,7 +141,17 @@ def pair_notes(found: Comparisons) -> list[str]:
         for note in pair.notes:
             by_text.setdefault(note, []).append(f"{a} minus {b}")
     notes += [f"{', '.join(pairs)}: {note}" for note, pairs in by_text.items()]
+    notes.append(
+        f"Intervals hold jointly at {found.confidence * 100:g} % ({found.intervals}); p-values are "
+        f"{found.adjustment}'s, to be held against {1 - found.confidence:.3g}"
+    )
+    notes.append(scope_note(found.scope))
     return notes
+
+
+def scope_note(scope: Scope) -> str:
+    """What intervals of differences are over, and what they hold fixed."""
+    return f"Intervals are {over(scope)}; fixed: {', '.join(scope.fixed)}"
 
 
 def pairs_json(score: str, found: Comparisons, checkpoints: Mapping[str, Any]) -> dict[str, Any]:

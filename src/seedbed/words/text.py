@@ -178,6 +178,8 @@ def sameness(study: Study) -> str:
     """What is to be said where the runs of a trial or program differ in nothing though their seeds do; empty where they
     differ."""
     ended = [run for run in study.runs if run.status is not Status.FAILED]
+    if not any(math.isfinite(value) for run in ended for value in run.scores.values()):
+        return ""  # none has told a number
     if not study.identity.told_by_runs or len(ended) < 2 or len({tuple(run.scores.items()) for run in ended}) > 1:
         return ""
     return (

@@ -17,6 +17,7 @@ _SETS = {"train": "training", "test": "test", "val": "validation", "valid": "val
 _SHARES = re.compile(r"(^|[_.-])(accuracy|acc|top_?[15]|error_rate|precision|recall|f1)($|[_.-])")
 PLACES_OF_SHARES = 2  # decimals of a percentage that has no interval
 SENTENCE_DIGITS = 1  # of half an interval's width, in a sentence
+FEW_RUNS = 6  # below which one digit rounds a good part of a wide interval away
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def headline(study: Study, score: str, summary: Summary) -> str:
     kind = f" {summary.of}" if summary.of else ""
     percent = f"{summary.confidence * 100:g}"
     if has_interval(summary):
-        places = unit.places(half_of(summary.mean_low, summary.mean_high))
+        digits = SENTENCE_DIGITS if summary.n >= FEW_RUNS else 2
+        places = unit.places(half_of(summary.mean_low, summary.mean_high), digits)
         low, high = (unit.number(unit.within(end), places) for end in (summary.mean_low, summary.mean_high))
         mean = f"mean{kind} {unit.number(summary.mean, places)}{unit.sign}"
         beyond = "" if covers_other_data(summary.mean_scope) else "; other data not included"
