@@ -272,7 +272,7 @@ def test_ticks_of_whole_numbers_are_whole_and_few(low, high, found):
 
 
 def test_where_the_first_intervals_reach_beyond_the_chart_that_is_said():
-    wild = study_of(range(12), [0.5, 0.9, 0.52, 0.53, 0.5, 0.51, 0.5, 0.52])
+    wild = study_of(range(8), [0.5, 0.9, 0.52, 0.53, 0.5, 0.51, 0.5, 0.52])
     assert "Intervals of the first 3 or fewer reach beyond the chart." in catalogue.figure("settling", [wild]).says
 
 

@@ -79,14 +79,15 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
     clicked = alt.selection_point(name="study", fields=["study"], on="click", clear="dblclick")
     shade = alt.condition(clicked, alt.value(0.75), alt.value(0.12))
     base = alt.Chart(style.data(figure))
-    highest = max((int(row[2] or 0) for row in figure.tables["runs"].rows), default=0)
+    # Runs stand on the lines of their study, in the upper half of its row.
+    top = 1 + max(4, *(int(row[2] or 0) for row in figure.tables["runs"].rows), 0)
     points = (
         alt.Chart(style.data(figure, "runs"))
         .mark_circle(size=26)
         .encode(
             x=style.x_of(figure, "value", scale=scale),
             y=y,
-            yOffset=alt.YOffset("level:Q", scale=alt.Scale(domain=[-1, max(5, highest)])),
+            yOffset=alt.YOffset("level:Q", scale=alt.Scale(domain=[top, -top])),
             color=colour,
             opacity=shade,
             tooltip=style.told(figure, study="study", value="a run"),
@@ -109,7 +110,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int | None = None) -
     )
     known = any(row[2] is not None for row in figure.tables["means"].rows)  # a layer of nothing has no scale
     layers = [points, whole, half, *([ends] if known else []), diamond]
-    return alt.layer(*layers).properties(width=width, height=52 * max(1, len(names)))
+    return alt.layer(*layers).properties(width=width, height=60 * max(1, len(names)))
 
 
 def differences_figure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import at_option, at_rule, load_study, metric_option, store_option
+from seedbed.cli.read import at_option, at_rule, load_studies, metric_option, store_option
 from seedbed.errors import InputError
 
 
@@ -57,7 +57,7 @@ def plot(
         raise InputError(f"there is no chart {chart_name!r}: choose one of {', '.join(catalogue.STUDIES)}")
     path = saving.check_path(output if output is not None else f"{chart_name}.pdf")  # before the work
     saving.check_width(width)
-    studies = [load_study(each, store, seeds, split) for each in names]
+    studies = load_studies(names, store, seeds, split)
     if at is not None:
         studies = [at_rule(each.of_one_kind, at) for each in studies]
     elif not catalogue.STUDIES[chart_name].of_roles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -158,6 +158,17 @@ def show(
         terminal.paragraph(line if loaded.checkpoint is None else f"{line} (at the last epoch)", console)
     print_verifications(loaded, store, console)
     return DONE
+
+
+def load_studies(names: Sequence[str], store: str, seeds: str | None, split: str | None) -> list[Study]:
+    """Studies that are shown beside each other, each as of ``load_study``.
+
+    Raises:
+        InputError: one is given twice.
+    """
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{twice[0]} is given twice: a study is not compared with itself")
+    return [load_study(name, store, seeds, split) for name in names]
 
 
 def at_rule(study: Study, at: str | None) -> Study:

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from seedbed.cli import DONE
-from seedbed.cli.read import at_option, at_rule, load_study, metric_option, store_option
+from seedbed.cli.read import at_option, at_rule, load_studies, metric_option, store_option
 from seedbed.errors import InputError
 
 
@@ -56,7 +56,7 @@ def report(
     path = None
     if form is None:  # before the work
         path = saving.check_path(output if output is not None else _file_of(names), calls.ENDINGS)
-    studies = [load_study(each, store, seeds, split) for each in names]
+    studies = load_studies(names, store, seeds, split)
     if at is not None:
         studies = [at_rule(each.of_one_kind, at) for each in studies]
     if form == "markdown":
