@@ -47,7 +47,7 @@ def test_a_summary_says_that_splits_overlap() -> None:
             "the 5 splits are of one data set (unless each draws rows of its own) and share training"
         )
         assert "the interval of the mean holds for other splits of these rows, and is too short for other rows" in note
-        assert "method corrected (--interval corrected), of Nadeau and Bengio" in note
+        assert "method corrected (seedbed show --interval corrected), of Nadeau and Bengio" in note
     broken = study_of(CROSSED[:-1], TABLE.ravel()[:-1]).summary()
     assert nothing(broken.mean_low)
     assert "their scores are not independent; method corrected" in broken.notes[0]

@@ -16,7 +16,7 @@ from seedbed.cli.read import (
     at_rule,
     interval_options,
     json_option,
-    load_studies,
+    load_study,
     metric_option,
     store_option,
 )
@@ -75,7 +75,7 @@ def compare(
     else:
         if given := [name for name, value in columns.items() if value is not None]:
             raise InputError(f"--{given[0].replace('_', '-')} is of a table: compare a file such as scores.csv with it")
-        studies = load_studies(names, store, seeds, split)
+        studies = [load_study(name, store, seeds, split) for name in names]
     if at is not None:  # of the runs that are compared: the others may have no curves
         studies = [at_rule(each.of_one_kind, at) for each in studies]
     if len(studies) < 2:

@@ -167,7 +167,7 @@ def load_studies(names: Sequence[str], store: str, seeds: str | None, split: str
         InputError: one is given twice.
     """
     if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{twice[0]} is given twice: a study is not compared with itself")
+        raise InputError(f"{twice[0]} is given twice")
     return [load_study(name, store, seeds, split) for name in names]
 
 
