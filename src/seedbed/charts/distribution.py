@@ -99,11 +99,7 @@ def chart(figure: Figure, width: int = style.WIDTH, height: int = style.HEIGHT) 
             .encode(
                 x=x,
                 x2="to:Q",
-                y=alt.Y(
-                    "runs:Q",
-                    title=figure.titles["runs"],
-                    axis=counts,
-                ),
+                y=alt.Y("runs:Q", title=figure.titles["runs"], axis=counts),
                 y2=alt.datum(0),
                 tooltip=style.told(figure, **{"from": "from", "to": "to", "runs": "runs"}),
             )

@@ -105,7 +105,7 @@ def _axis(figure: Figure, field: str, along: str, titled: bool) -> dict[str, Any
     if form == COUNTS:  # a smallest step between ticks does not keep them from being rounded to the same number
         found = [each[field] for table in figure.tables.values() if field in table.columns for each in table.records()]
         known = [int(each) for each in found if isinstance(each, int | float)]
-        if known and max(known) > min(known):
+        if known:
             axis["values"] = whole_ticks(min(known), max(known), axis.pop("tickCount"))
     return {"title": title if titled else None, "axis": alt.Axis(**axis)}
 
