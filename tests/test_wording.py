@@ -105,8 +105,8 @@ def test_percent_is_for_shares_alone(metric: str, values: list[float], sign: str
 def test_numbered_runs_are_no_seeds() -> None:
     told = headline(imported([81.5, 80.1, 82.3, 81.0, 81.9]))
     assert told == (
-        "acc, 5 runs, this data: mean 81 (95 % CI 80 to 82 over runs; other data not included). 95 of 100 runs fall in "
-        "79 to 84."
+        "acc, 5 runs, this data: mean 81.4 (95 % CI 80.3 to 82.4 over runs; other data not included). 95 of 100 runs "
+        "fall in 78.8 to 84.0."
     )
     assert headline(imported([0.5])) == "acc, one run, this data: 50.00 % (one run: no interval)."
     assert headline(imported([0.5, 0.7], seeds=[3, 9])).startswith("acc, seeds 3 and 9, this data: ")
