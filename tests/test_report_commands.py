@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -228,6 +229,30 @@ def test_several_studies_are_compared_and_those_that_cannot_be_say_why() -> None
 def test_the_command_that_makes_a_study_again_names_its_seeds(seeds: Any, told: str) -> None:
     count = len(list(seeds))
     assert f" {told} " in f"{remaking.command(study_of(seeds, np.zeros(count)))} "
+
+
+def test_the_command_keeps_the_name_and_how_often_curves_were_kept(store: Path) -> None:
+    people = targets.build("people", {"epochs": "5"})
+    study = sb.run(people, range(1), store=store, workers=0, engine="reference", verify=False, curves=2, name="mine")
+    assert str(remaking.command(study)).endswith("--curves=2 --name mine")
+
+    @sb.trial
+    def logging(seed: int, trial: sb.Recorder) -> dict[str, float]:
+        for step in (100, 200, 300):
+            trial.log(step, loss=1 / step)
+        return {"loss": 0.1}
+
+    told = sb.run(logging, range(2), store=store, workers=0)
+    assert "--curves" not in str(remaking.command(told))  # a trial keeps its own
+
+
+def test_what_was_not_verified_and_what_told_no_score_is_said(store: Path) -> None:
+    people = targets.build("people", {"epochs": "1"})
+    study = sb.run(people, range(2), store=store, workers=0, engine="lanes", verify=False)
+    verified = dict(making.document([study], store=store).made)["verified"]
+    assert verified == "no: no run of the lanes engine was set beside the reference engine's"
+    some = study_of(range(4), {"test/accuracy": [0.5, 0.6, math.nan, 0.8]})
+    assert "1 run that ended told no test/accuracy: the numbers are of the others." in document_of(some).answer
 
 
 def test_a_study_of_the_gallery_is_made_again_by_its_name(store: Path) -> None:

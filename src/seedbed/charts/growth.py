@@ -13,13 +13,11 @@ from seedbed.charts.data import Figure, Table
 NAME = "growth"
 
 
-def figure(
-    growths: Mapping[str, Sequence[tuple[int, float]]], seeds: Sequence[tuple[int, float]], *, title: str
-) -> Figure:
+def figure(growths: Mapping[str, Sequence[Sequence[float]]], seeds: Sequence[Sequence[float]], *, title: str) -> Figure:
     """What the chart shows.
 
     Args:
-        growths: condition to (step, distance): how far the weights are apart, as a share of their length.
+        growths: condition to [step, distance]: how far the weights are apart, as a share of their length.
         seeds: the same between two seeds.
     """
     rows = [(name, step, distance) for name, points in growths.items() for step, distance in points if distance > 0]

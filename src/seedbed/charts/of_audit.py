@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,14 +20,12 @@ def growth_of(audit: Audit) -> Figure:
     Raises:
         InputError: none did.
     """
-    kept = audit_json.as_kept(audit)
-    return growth_from(kept["growth"], kept["growth_of_seeds"])
+    return growth_from(*audit_json.growth(audit))
 
 
-def growth_from(growths: Mapping[str, Sequence[tuple[int, float]]], seeds: Sequence[tuple[int, float]]) -> Figure:
-    """The same of its numbers: condition to (step, distance), and those of another seed."""
-    known = {name: [point for point in found if math.isfinite(point[1])] for name, found in growths.items()}
-    known = {name: found for name, found in known.items() if found}
+def growth_from(growths: Mapping[str, Sequence[Sequence[float]]], seeds: Sequence[Sequence[float]]) -> Figure:
+    """The same of its numbers: condition to [step, distance], and those of another seed (``audit_json.growth``)."""
+    known = {name: found for name, found in growths.items() if found}
     if not known:
         raise InputError("no difference was found whose growth could be drawn")
     return growth.figure(known, list(seeds), title="How a difference grows with training")

@@ -130,7 +130,9 @@ def best_of_k_of(study: Study, score: str, found: hunting.Hunt | None = None) ->
     summary = chosen.summary(score, CONFIDENCE)
     numbers = [each for each in hunting.SHOWN if each <= summary.n]
     if summary.n < 2:
-        raise InputError(f"{study.name} has {summary.n} converged runs, and the best is chosen of two or more")
+        raise InputError(
+            f"{study.name} has {text.counted(summary.n, 'converged run')}, and the best is chosen of two or more"
+        )
     if summary.minimum == summary.maximum:
         raise InputError(f"all {summary.n} runs are equal, so that there is none to choose")
     bests = study.expected_bests(numbers, score, CONFIDENCE) if found is None else found.best_of

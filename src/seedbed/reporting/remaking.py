@@ -31,9 +31,9 @@ def command(study: Study) -> str | None:
             options += ["--device", identity.device]
     if identity.threads and identity.threads != 1:
         options += ["--threads", str(identity.threads)]
-    if recorded := max((run.curve_epochs for run in study.runs), key=len, default=()):
-        stride = recorded[1] - recorded[0] if len(recorded) > 2 else 1
-        options += [f"--curves={stride}"] if stride > 1 else ["--curves"]
+    recorded = max((run.curve_epochs for run in study.runs), key=len, default=())
+    if recorded and not identity.told_by_runs:  # which keep curves of their own accord
+        options += ["--curves" if recorded[0] == 1 else f"--curves={recorded[0]}"]
     if identity.engine != PROGRAM and identity.name != _usual_name(study):
         options += ["--name", identity.name]
     if identity.engine == PROGRAM:

@@ -65,8 +65,7 @@ def distribution(
     if summaries:
         rows = tuple(text.without_seeds(row) for row in text.summary_rows(study, summaries))  # which take much room
         found.tables.append(TextTable("Every score", text.SUMMARY_COLUMNS, rows))
-        found.notes += text.extreme_notes(study, summaries)
-        found.notes += text.summary_notes(study, summaries, score)
+        found.notes += [*text.summary_notes(study, summaries, score), *text.extreme_notes(study, summaries)]
     yield from found.section("distribution", "How the score is distributed over seeds")
 
 
@@ -185,11 +184,12 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
     found = Gathering(missing)
     answer: list[str] = []
     found.figure("comparison", studies, score)
+    at = wording.at(studies[0]) if len({wording.at(each) for each in studies}) == 1 else ""
     try:
         if len(studies) == 2:
             one = comparing.compare(studies[0], studies[1], metric=score, confidence=CONFIDENCE)
             answer += [
-                f"{comparison.heading(names, score, one)}. {comparison.verdict(names, one)}.",
+                f"{comparison.heading(names, score, one, at)}. {comparison.verdict(names, one)}.",
                 ". ".join(
                     f"{label[:1].upper()}{label[1:]}: {words}" for label, words in comparison.rows(names, one)[:2]
                 )
@@ -206,7 +206,6 @@ def of_several(studies: Sequence[Study], score: str, missing: list[Missing]) -> 
         else:
             every = comparing.compare_many(studies, metric=score, confidence=CONFIDENCE)
             resolved = sum(pair.better is not None for pair in every.pairs.values())
-            at = wording.at(studies[0]) if len({wording.at(each) for each in studies}) == 1 else ""
             larger = studies[0].larger_is_better(score)
             answer += [
                 f"{comparison.heading_of_all(names, score, every, larger_is_better=larger, at=at)}.",

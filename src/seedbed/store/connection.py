@@ -147,7 +147,8 @@ def _prepare_sqlite(engine: Engine, path: Path | None, create: bool) -> None:
         )
     readonly = path is not None and path.exists() and not os.access(path, os.W_OK)
     # A store keeps its journal, so that whoever only reads has none to set: in a file that another program has just
-    # emptied, to write itself, setting one would write. Except that a log which came here by a copy cannot be read.
+    # emptied, to write itself, setting one would write. On a network file system it is set in any case: there a
+    # write-ahead log, which came with a copy of the file, cannot be used.
     journal = "DELETE" if shared else "WAL" if create else None
 
     @sa.event.listens_for(engine, "connect")

@@ -34,13 +34,9 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def as_kept(audit: Audit) -> dict[str, Any]:
     """What is kept of an audit with its study, for a report: its words, and the growth of what differs, as JSON values.
 
-    ``growth`` is condition to [step, distance], and ``growth_of_seeds`` the same between two seeds.
+    ``growth`` and ``growth_of_seeds`` are as of ``growth``.
     """
-    seeds = max(
-        ([[p.step, p.seeds] for p in each.growth if p.seeds is not None] for each in audit.differing),
-        key=len, default=[],
-    )  # fmt: skip
-    growths = {each.condition.words: [[p.step, p.distance] for p in each.growth] for each in audit.differing}
+    growths, seeds = growth(audit)
     kept: dict[str, Any] = json_value(
         {
             "verdict": auditing.verdict(audit),
@@ -48,11 +44,20 @@ def as_kept(audit: Audit) -> dict[str, Any]:
             "rows": auditing.rows(audit),
             "findings": [[words, sentences] for words, sentences in auditing.findings(audit)],
             "notes": [*auditing.notes(audit), *auditing.lint_lines(audit)],
-            "growth": {name: _known(points) for name, points in growths.items()},
-            "growth_of_seeds": _known(seeds),
+            "growth": growths,
+            "growth_of_seeds": seeds,
         }
     )
     return kept
+
+
+def growth(audit: Audit) -> tuple[dict[str, list[list[float]]], list[list[float]]]:
+    """How what differs grows: condition to its [step, distance]; and the same between two seeds."""
+    between = (
+        [[point.step, point.seeds] for point in each.growth if point.seeds is not None] for each in audit.differing
+    )
+    growths = {each.condition.words: [[p.step, p.distance] for p in each.growth] for each in audit.differing}
+    return {name: _known(points) for name, points in growths.items()}, _known(max(between, key=len, default=[]))
 
 
 def _known(points: Sequence[Sequence[float]]) -> list[list[float]]:

@@ -98,7 +98,7 @@ def run_word(study: Study) -> str:
 
 
 def without_seeds(row: tuple[str, ...]) -> tuple[str, ...]:
-    """A row of the summary for a narrow terminal: least and greatest without the seeds that reach them."""
+    """A row of the summary where there is little room: least and greatest without the seeds that reach them."""
     return tuple(cell.partition(" (")[0] for cell in row)
 
 
