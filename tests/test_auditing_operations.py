@@ -28,7 +28,7 @@ def recorded(do: Callable[[], Any], folder: Path) -> list[dict[str, Any]]:
             do()
         finally:
             log.close()
-    return operations(folder)
+    return list(operations(folder))
 
 
 def named(found: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -27,14 +27,14 @@ from seedbed.auditing.tape import Kind, Parting, Tape, parting
 from seedbed.auditing.watching import Silent, Watcher
 from seedbed.building import make_data, make_model
 from seedbed.devices import parse
-from seedbed.errors import InputError, WorkerError, first_line
+from seedbed.errors import InputError, SeedbedError, WorkerError, first_line
 from seedbed.executors import check_sendable
 from seedbed.experiments import Experiment, primary_score
 from seedbed.programs import Program
 from seedbed.runner import check_caller
 from seedbed.seeds import LARGEST_SEED, ROLES, Assignment, check_seed
 from seedbed.stats.checks import count
-from seedbed.store import DEFAULT
+from seedbed.store import DEFAULT, Comparison
 from seedbed.torch_settings import settings_for
 from seedbed.trials import Trial
 
@@ -146,6 +146,7 @@ class _Auditing:
 
     def audit(self, names: Sequence[str] | None, matters: bool) -> Audit:
         lint = files.read(self._subject)
+        kept = spread.comparison(self._subject, self._assignment, self._store)
         self._watcher.begun("the run as it is")
         plain = self._lab[self._base]
         if plain.error is not None:
@@ -167,7 +168,7 @@ class _Auditing:
         over_seeds, missing = None, None
         if matters and primary is not None and any(each.repeats is False for each in outcomes):
             self._watcher.begun("the spread over seeds")
-            over_seeds, missing = self._spread(primary)
+            over_seeds, missing = self._spread(primary, kept)
         return Audit(
             name=self._subject.study_name,
             seeds=str(self._assignment),
@@ -181,6 +182,7 @@ class _Auditing:
             lint=tuple(self._with_seen(lint, plain)),
             left_out=tuple(left_out.items()),
             environment=dict(self._environment.identity),
+            is_of_stored=kept is not None and not kept.differences,
         )
 
     def _ended(self, observation: Observation) -> None:
@@ -243,13 +245,12 @@ class _Auditing:
         if origin is None:
             return Outcome(condition, True, steps=other.steps, seconds_per_step=timed)
         if cause is None and condition.kind != "yardstick":
-            repeated = self._lab.known(condition.setting.but(repetition=1))
-            unstable = repeated is not None and parting(other.tape, repeated.tape) is not None
+            unstable = condition.is_repetition or self._is_unstable(other)
             other_draws = one.tape.draws_in_steps != other.tape.draws_in_steps
             cause = cause_of(condition, origin, unstable=unstable, other_draws=other_draws)
             if cause.cures:
                 self._watcher.begun(f"{condition.words}: what would cure it")
-                tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit))
+                tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit, unstable=unstable))
         next_seed = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
         both = one.result is not None and other.result is not None and other.error is None
         return Outcome(
@@ -266,6 +267,11 @@ class _Auditing:
             seconds_per_step=timed,
         )
 
+    def _is_unstable(self, observation: Observation) -> bool:
+        """Whether an equal run, where there was one, is not the same."""
+        repeated = self._lab.known(observation.setting.but(repetition=1))
+        return repeated is not None and parting(observation.tape, repeated.tape) is not None
+
     def _origin_of_engine(self, one: Observation, other: Observation) -> Origin | None:
         """An engine has no tape: its final weights and predictions tell whether it is the same; where some steps were
         asked for only, its weights after the first one."""
@@ -277,10 +283,10 @@ class _Auditing:
                 for each in (one.result, other.result)
             ]
         else:
-            found = [each.weights(1).tobytes() for each in (one, other)]  # type: ignore[misc]
+            found = [each.weights_digest(1) for each in (one, other)]  # type: ignore[misc]
         return None if found[0] == found[1] else Origin(None)
 
-    def _spread(self, primary: str) -> tuple[Spread | None, str | None]:
+    def _spread(self, primary: str, kept: Comparison | None) -> tuple[Spread | None, str | None]:
         """The spread over seeds; or why it is not known."""
         options: dict[str, Any] = {"threads": self._base.threads}
         if isinstance(self._subject, Experiment):
@@ -290,8 +296,8 @@ class _Auditing:
                 steps = self._lab[self._base].steps
                 found = spread.of_short_runs(self._lab, self._base, primary, steps)
             else:
-                found = spread.over_seeds(self._subject, primary, self._assignment, self._store, options)
-        except (InputError, WorkerError) as error:
+                found = spread.over_seeds(self._subject, primary, self._assignment, self._store, kept, options)
+        except SeedbedError as error:
             return None, first_line(str(error))
         return found, None if found is not None else "too few runs ended well"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -119,8 +119,8 @@ class _Entry:
         return self.file, self.number, self.function, self.event
 
 
-def operations(folder: Path) -> list[dict[str, Any]]:
-    """The operations that were recorded, in their order."""
+def operations(folder: Path) -> Iterator[dict[str, Any]]:
+    """The operations that were recorded, in their order, one after the other: there may be very many."""
     return _json_lines(folder / "operations")
 
 
@@ -131,11 +131,12 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
         same: windows of runs that are the same as ``one`` in all that counts: what differs between these, such as
             scratch space that an operation hands back, is none of it.
     """
-    ours, theirs = operations(one), operations(other)
-    ignored = {each for folder in same for each in _unreliable(ours, operations(folder))}
-    read = _read_otherwise(ours, theirs)
+    ignored = {each for folder in same for each in _unreliable(operations(one), operations(folder))}
+    read = _read_otherwise(operations(one), operations(other))
     unread: OperationParting | None = None
-    for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+    for place, (a, b) in enumerate(itertools.zip_longest(operations(one), operations(other))):
+        if a is None or b is None:  # one has no more of them
+            return unread or _parting(place, "sequence", a or b)
         if (a["name"], a["shapes"]) != (b["name"], b["shapes"]):
             return _parting(place, "sequence", a, other=b["name"])
         if a["numbers"] != b["numbers"]:
@@ -146,7 +147,8 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
                     return unread
                 allocated = a["unsure"][position]
                 if allocated is not None:
-                    return _parting(place, "uninitialised", {**a, **_where(ours[allocated])})
+                    made = next(itertools.islice(operations(one), allocated, None))
+                    return _parting(place, "uninitialised", {**a, **_where(made)})
                 return _parting(place, "input", a)
         if a["random"] != b["random"]:
             return _parting(place, "generator", a)
@@ -156,13 +158,10 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
                 if place in read or a["in_place"]:
                     return found
                 unread = unread or found  # such as a second result that nobody uses, and nothing was written to
-    if unread is not None or len(ours) == len(theirs):
-        return unread
-    longer = ours if len(ours) > len(theirs) else theirs
-    return _parting(min(len(ours), len(theirs)), "sequence", longer[min(len(ours), len(theirs))])
+    return unread
 
 
-def _unreliable(ours: list[dict[str, Any]], again: list[dict[str, Any]]) -> Iterator[tuple[int, str, int]]:
+def _unreliable(ours: Iterable[dict[str, Any]], again: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, int]]:
     """What differs between two equal runs: operation, ``reads`` or ``writes``, and which of these.
 
     Not what reads memory that nothing has written to: that differs in equal runs, and is a fault.
@@ -176,7 +175,7 @@ def _unreliable(ours: list[dict[str, Any]], again: list[dict[str, Any]]) -> Iter
                     yield place, what, number
 
 
-def _read_otherwise(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> set[int]:
+def _read_otherwise(ours: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]]) -> set[int]:
     """The operations whose results others read, and read otherwise in one run than in the other."""
     return {
         source
@@ -272,12 +271,11 @@ def line_parting(
         across_devices: only one of them uses the generators of GPUs, which therefore are not looked at.
     """
     looked_at = len(GENERATORS) - across_devices
-    ours, theirs = _entries(one), _entries(other)
-    ignored = {each for folder in same for each in _variables_apart(ours, _entries(folder))}
+    ignored = {each for folder in same for each in _variables_apart(_entries(one), _entries(folder))}
     unseeded: LineParting | None = None
     variable: LineParting | None = None
     before: tuple[_Entry, _Entry] | None = None
-    for a, b in zip(ours, theirs, strict=False):
+    for a, b in zip(_entries(one), _entries(other), strict=False):
         if a.place != b.place:
             return LineParting((before or (a, b))[0].line, a.operations, "flow", "") if unseeded is None else unseeded
         if variables_but is None and before is not None:
@@ -300,9 +298,8 @@ def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:
     Args:
         evaluating: look only at what runs between ``model.eval()`` and ``model.train()``.
     """
-    entries = _entries(one)
     found: dict[tuple[Line, str], int] = {}
-    for before, after in itertools.pairwise(entries):
+    for before, after in itertools.pairwise(_entries(one)):
         moved = [name for name, x, y in zip(GENERATORS, before.generators, after.generators, strict=True) if x != y]
         if moved and (before.evaluating or not evaluating):
             key = before.line, " and ".join(moved)
@@ -336,22 +333,22 @@ def _apart(a: _Entry, b: _Entry) -> list[str]:
     return [name for name in {**a.changed, **b.changed} if a.changed.get(name) != b.changed.get(name)]
 
 
-def _variables_apart(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[tuple[str, int, str], str]]:
+def _variables_apart(ours: Iterable[_Entry], theirs: Iterable[_Entry]) -> Iterator[tuple[tuple[str, int, str], str]]:
     pairs = zip(ours, theirs, strict=False)
-    return [(a.place[:3], name) for a, b in pairs if a.place == b.place for name in _apart(a, b)]
+    return ((a.place[:3], name) for a, b in pairs if a.place == b.place for name in _apart(a, b))
 
 
-def _entries(folder: Path) -> list[_Entry]:
-    found = []
+def _entries(folder: Path) -> Iterator[_Entry]:
     for entry in _json_lines(folder / "lines"):
         file, number, function, event, operations, generators, changed, evaluating, going_on = entry
         line = None if going_on is None else Line(*going_on)
-        found.append(_Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line))
-    return found
+        yield _Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line)
 
 
-def _json_lines(path: Path) -> list[Any]:
+def _json_lines(path: Path) -> Iterator[Any]:
     if not path.exists():
-        return []
+        return
     with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
+        for line in file:
+            if line.endswith("\n"):  # not one that its process could not finish
+                yield json.loads(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Cure, Origin
@@ -14,6 +14,8 @@ from seedbed.errors import first_line
 
 STEPS_BEYOND = 20  # that are compared after the step in which the runs parted
 LEAST_STEPS = 40
+PAIRS = 3  # of runs that are trained where a difference comes and goes
+_FIRST = 400  # number of a repetition, from which on no condition uses one
 
 Change = Callable[[Setting], Setting]
 CURES: Mapping[str, tuple[str, Change]] = {
@@ -28,11 +30,14 @@ CURES: Mapping[str, tuple[str, Change]] = {
 }
 
 
-def tried(lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...], limit: int | None) -> list[Cure]:
+def tried(
+    lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...], limit: int | None, *, unstable: bool
+) -> list[Cure]:
     """Train both runs of a condition again with each of these remedies, a little beyond where they parted.
 
     Args:
         limit: steps of the audit, which are not gone beyond.
+        unstable: equal runs differ, and not each time: several pairs are trained, which must all be the same.
     """
     step = origin.parting.record.step if origin.parting is not None else 1
     steps = max(LEAST_STEPS, step + STEPS_BEYOND)
@@ -47,16 +52,19 @@ def tried(lab: Lab, condition: Condition, origin: Origin, names: tuple[str, ...]
             other = other.but(repetition=other.repetition + 1)
         elif {one, other} == {condition.against, condition.setting}:
             continue  # it is set so already
-        plain = lab[without]
-        ours, theirs = lab.observe([one, other], None if at_the_end else steps)
-        found.append(_cure(words, plain, ours, theirs, whole=at_the_end))
+        pair = (one, other)
+        more = [each.but(repetition=_FIRST + number) for number in range(1, PAIRS) for each in pair] if unstable else []
+        seen = lab.observe([*pair, *more], None if at_the_end else steps)
+        found.append(_cure(words, lab[without], seen, whole=at_the_end))
     return found
 
 
-def _cure(words: str, plain: Observation, one: Observation, other: Observation, *, whole: bool) -> Cure:
-    for each in (one, other):
+def _cure(words: str, plain: Observation, seen: Sequence[Observation], *, whole: bool) -> Cure:
+    for each in seen:
         if each.error is not None:
             return Cure(words, None, 0, why_not=first_line(each.error))
-    works = parting(one.tape, other.tape) is None if whole else agree(one.tape, other.tape)
-    cost = other.seconds_per_step / plain.seconds_per_step if plain.seconds_per_step else math.nan
-    return Cure(words, works, min(one.steps, other.steps), cost if math.isfinite(cost) else None)
+    one, *others = (each.tape for each in seen)
+    works = all(parting(one, each) is None if whole else agree(one, each) for each in others)
+    cost = seen[1].seconds_per_step / plain.seconds_per_step if plain.seconds_per_step else math.nan
+    steps = min(each.steps for each in seen)
+    return Cure(words, works, steps, cost if math.isfinite(cost) else None, runs=len(seen))

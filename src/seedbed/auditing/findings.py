@@ -69,10 +69,11 @@ class Cure:
 
     Attributes:
         words: what was set.
-        works: whether both runs were then the same; None where they could not be trained so.
-        steps: of both, that were compared.
+        works: whether all runs were then the same; None where they could not be trained so.
+        steps: of each, that were compared.
         cost: time of a step with it, over that without it in the changed run; None where it was not measured.
         why_not: why they could not be trained.
+        runs: that were compared: two, and more where a difference comes and goes.
     """
 
     words: str
@@ -80,6 +81,7 @@ class Cure:
     steps: int
     cost: float | None = None
     why_not: str | None = None
+    runs: int = 2
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class Audit(Displayed):
         left_out: conditions that do not apply, in words, and why.
         by_results: what was compared is the results of a program, as it tells them, and no steps.
         environment: of the audit.
+        is_of_stored: whether the store has a study of this name, and it is of what was audited.
     """
 
     name: str
@@ -199,6 +202,7 @@ class Audit(Displayed):
     left_out: tuple[tuple[str, str], ...] = ()
     by_results: bool = False
     environment: Mapping[str, Any] = field(default_factory=dict)
+    is_of_stored: bool = False
 
     @property
     def asked(self) -> tuple[Outcome, ...]:

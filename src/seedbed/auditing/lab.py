@@ -66,9 +66,13 @@ class Observation:
         found = (self.folder / "snapshots").glob("*.npy")
         return dict(sorted((int(each.stem), each) for each in found))
 
+    def weights_digest(self, step: int) -> str:
+        """A digest of all weights after a step of which there is a snapshot."""
+        return self.snapshots[step].with_suffix(".digest").read_text(encoding="utf-8")
+
     def weights(self, step: int) -> NDArray[np.float64]:
-        """The weights after a step of which there is a snapshot, [numbers]."""
-        loaded: NDArray[np.float64] = np.load(self.snapshots[step])
+        """The weights after a step of which there is a snapshot, [numbers]; of very many, some evenly spread."""
+        loaded: NDArray[np.float64] = np.load(self.snapshots[step]).astype(np.float64)
         return loaded
 
 

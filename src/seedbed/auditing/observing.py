@@ -25,7 +25,7 @@ from seedbed.auditing.operations import OperationLog
 from seedbed.auditing.tape import Kind, TapeWriter
 
 SEEDINGS_KEPT = 100  # of one call: digests of what it left behind
-SNAPSHOT_NUMBERS = 1 << 20  # of weights that are kept of a step, evenly spread over all of them
+SNAPSHOT_NUMBERS = 1 << 18  # of weights that are kept of a step, evenly spread over all of them
 
 
 class Enough(BaseException):
@@ -183,11 +183,17 @@ class Observer:
 
 
 def save_snapshot(folder: Path, step: int, parameters: Iterable[Tensor]) -> None:
-    """Keep parameters after a step, [numbers] in float64: all of them, or so many evenly spread."""
+    """Keep parameters after a step, [numbers]: all of them, or so many evenly spread; in float64 where one of them is.
+    Beside them stands a digest of all their bytes."""
     path = folder / "snapshots" / f"{step}.npy"
-    parts = [each.detach().reshape(-1) for each in parameters if each.is_floating_point()]
+    whole = list(parameters)
+    parts = [each.detach().reshape(-1) for each in whole if each.is_floating_point()]
     if not parts or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".digest").write_text(str(digests.of_tensors(whole)), encoding="utf-8")
     stride = -(-sum(len(part) for part in parts) // SNAPSHOT_NUMBERS)
-    np.save(path, torch.cat([part[::stride].double().cpu() for part in parts]).numpy())
+    if stride > 1:
+        stride |= 1  # odd, so that it does not pick one column of every matrix whose rows are as long
+    wide = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32
+    np.save(path, torch.cat([part[::stride].to("cpu", wide) for part in parts]).numpy())

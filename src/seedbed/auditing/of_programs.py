@@ -14,13 +14,13 @@ from seedbed.auditing.conditions import Circumstances, Condition
 from seedbed.auditing.findings import Audit, Cure, Origin, Outcome, Spread
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.watching import Silent, Watcher
-from seedbed.errors import InputError, WorkerError, first_line
+from seedbed.errors import SeedbedError, WorkerError, first_line
 from seedbed.programs import Program
 from seedbed.programs.task import ProgramTrainer
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment, check_seed
 from seedbed.stats.checks import count
-from seedbed.store import DEFAULT
+from seedbed.store import DEFAULT, Comparison
 
 
 def audit_program(
@@ -60,6 +60,7 @@ class _ProgramAudit:
         self._known: dict[Setting, RunResult] = {}
 
     def audit(self, base: Setting, wanted: Sequence[Condition], store: str | os.PathLike[str], matters: bool) -> Audit:
+        kept = spread.comparison(self._program, self._assignment, store)
         self._watcher.begun("the run as it is")
         plain = self._run(base)
         if plain.status is Status.FAILED:
@@ -71,7 +72,7 @@ class _ProgramAudit:
         over_seeds, missing = None, None
         if matters and any(each.repeats is False for each in outcomes):
             self._watcher.begun("the spread over seeds")
-            over_seeds, missing = self._spread(primary, base, store)
+            over_seeds, missing = self._spread(primary, base, store, kept)
         return Audit(
             name=self._program.study_name,
             seeds=str(self._assignment),
@@ -84,6 +85,7 @@ class _ProgramAudit:
             lint=tuple(files.read(self._program)),
             by_results=True,
             environment=dict(environment.of_packages(self._program.environment()).identity),
+            is_of_stored=kept is not None and not kept.differences,
         )
 
     def _run(self, setting: Setting) -> RunResult:
@@ -121,14 +123,16 @@ class _ProgramAudit:
             effect=growth.effect(one, other, primary),
         )  # fmt: skip
 
-    def _spread(self, primary: str, base: Setting, store: str | os.PathLike[str]) -> tuple[Spread | None, str | None]:
+    def _spread(
+        self, primary: str, base: Setting, store: str | os.PathLike[str], kept: Comparison | None
+    ) -> tuple[Spread | None, str | None]:
         """The spread over seeds; or why it is not known."""
         options: dict[str, Any] = {"threads": base.threads}
         if self._program.metrics_file is not None:
             options["workers"] = 1
         try:
-            found = spread.over_seeds(self._program, primary, self._assignment, store, options)
-        except (InputError, WorkerError) as error:
+            found = spread.over_seeds(self._program, primary, self._assignment, store, kept, options)
+        except SeedbedError as error:
             return None, first_line(str(error))
         return found, None if found is not None else "too few runs ended well"
 

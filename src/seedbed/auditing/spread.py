@@ -18,13 +18,13 @@ from seedbed.agreement import predicted_otherwise
 from seedbed.auditing.findings import Spread
 from seedbed.auditing.lab import Lab
 from seedbed.auditing.setting import Setting
-from seedbed.errors import SeedbedError
+from seedbed.errors import IdentityError, InputError, SeedbedError, first_line
 from seedbed.experiments import Experiment
 from seedbed.programs import Program
 from seedbed.records import Status
-from seedbed.runner import run
+from seedbed.runner import compared_with_stored, run
 from seedbed.seeds import LARGEST_SEED, Assignment
-from seedbed.store import load
+from seedbed.store import Comparison, load, stored_identity
 from seedbed.study import PROGRAM, TRIAL, Study
 from seedbed.trials import Trial
 
@@ -42,40 +42,62 @@ class _Sample:
     predictions: Sequence[Mapping[str, Any]]
 
 
+def comparison(
+    subject: Experiment | Trial | Program, assignment: Assignment, store: str | os.PathLike[str]
+) -> Comparison | None:
+    """How the study in the store compares with what is audited; None where there is none.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    if stored_identity(subject.study_name, store) is None:
+        return None
+    try:
+        return compared_with_stored(subject, assignment, store)
+    except (InputError, IdentityError) as error:  # such as data that are others each time
+        return Comparison((first_line(str(error)),), ())
+
+
 def over_seeds(
     subject: Experiment | Trial | Program,
     primary: str,
     assignment: Assignment,
     store: str | os.PathLike[str],
+    kept: Comparison | None,
     options: Mapping[str, Any],
 ) -> Spread | None:
-    """The spread of the subject's study in the store; where it has too few runs, over the seeds from this one on, in a
-    study that is not kept.
+    """The spread of the subject's study in the store; where it has too few runs, or is of another experiment, over the
+    seeds from this one on, in a study that is not kept.
 
     Args:
+        kept: how the study in the store compares with the subject; None where there is none.
         options: of ``seedbed.run``, for runs that are made.
 
     Raises:
-        InputError, WorkerError: they cannot be made.
+        SeedbedError: they cannot be made.
     """
-    stored = _of_store(subject.study_name, primary, assignment.split, store)
-    if stored is not None:
-        return stored
+    aside = ""
+    if kept is not None:
+        if kept.differences:
+            aside = f"; the stored study {subject.study_name} is of another experiment: {kept.differences[0]}"
+        elif (stored := _of_store(subject.study_name, primary, assignment.split, store)) is not None:
+            changed = ", whose source has changed since" if kept.changed_source else ""
+            return _of(stored, f"{len(stored.scores)} runs of study {subject.study_name}{changed}")
     seeds = [Assignment.plain((assignment.init + k) % (LARGEST_SEED + 1), assignment.split) for k in range(MADE)]
     with tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
         study = run(subject, seeds, store=Path(folder) / "spread.db", verify=False, **options).done
         how = "" if study.identity.engine in (TRIAL, PROGRAM) else f" by the {study.identity.engine} engine"
-        return _of(_of_study(study, primary), f"{len(study)} seeds trained for it{how}")
+        return _of(_of_study(study, primary), f"{len(study)} seeds trained for it{how}{aside}")
 
 
-def _of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> Spread | None:
+def _of_store(name: str, primary: str, split: int, store: str | os.PathLike[str]) -> _Sample | None:
     try:
         study = load(name, store).plain.filter(splits=[split]).done
     except SeedbedError:
         return None
     if len(study) < ENOUGH or primary not in study.scores:
         return None
-    return _of(_of_study(study, primary), f"{len(study)} runs of study {study.name}")
+    return _of_study(study, primary)
 
 
 def of_short_runs(lab: Lab, base: Setting, primary: str, steps: int) -> Spread | None:

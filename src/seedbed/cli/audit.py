@@ -91,7 +91,7 @@ def audit(
                 own, seed, conditions=names, steps=steps, split=split, threads=threads, device=device, store=store,
                 matters=not no_matter, watcher=watcher,
             )  # fmt: skip
-        return _told(found, store, as_json=as_json)
+        return _told(found, store, errors, as_json=as_json)
     if len(target) != 1:
         raise InputError(
             "what is to be audited? Give one experiment or trial, such as people or train.py:mine, or a program: "
@@ -104,22 +104,27 @@ def audit(
             steps=steps, split=split, threads=threads, device=device, store=store, matters=not no_matter,
             watcher=watcher,
         )  # fmt: skip
-    return _told(found, store, as_json=as_json)
+    return _told(found, store, errors, as_json=as_json)
 
 
-def _told(found: Any, store: str, *, as_json: bool) -> int:
+def _told(found: Any, store: str, errors: Any, *, as_json: bool) -> int:
+    """Print the answer, and keep it with its study, whose report then tells of it."""
     from rich.console import Console
 
+    from seedbed.errors import StoreError
     from seedbed.store import keep_audit
     from seedbed.words import audit_json
-
-    keep_audit(found.name, audit_json.as_kept(found), store)  # where there is such a study: its report tells of it
 
     if as_json:
         json.dump(audit_json.as_json(found), sys.stdout, indent=1)
         print()
     else:
         show(found, Console())
+    if found.is_of_stored:
+        try:
+            keep_audit(found.name, audit_json.as_kept(found), store)
+        except StoreError as error:  # the answer stands all the same
+            errors.print(f"The audit could not be kept with its study: {error}", highlight=False, markup=False)
     status: int = found.exit_status
     return status
 

@@ -20,7 +20,7 @@ from seedbed.environment import Environment
 from seedbed.errors import StoreError
 from seedbed.fingerprint import Fingerprint
 from seedbed.locations import is_url, shown
-from seedbed.records import EvaluationSet, Status, unpack_classes
+from seedbed.records import EvaluationSet, SplitData, Status, unpack_classes
 from seedbed.scores import IMPORTED, NothingKept
 from seedbed.seeds import Assignment
 from seedbed.store import schema
@@ -126,6 +126,48 @@ def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity |
     """The identity of a stored study; None where there is no such study, or no store."""
     row = _row_or_none(store, sa.select(schema.studies).where(schema.studies.c.name == name))
     return None if row is None else identity_of(row)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a stored study compares with what would be run under its name now.
+
+    Attributes:
+        differences: settings, shapes and data that differ, a line each: it is of another experiment.
+        changed_source: names of the classes and functions whose text differs, which need not matter.
+    """
+
+    differences: tuple[str, ...]
+    changed_source: tuple[str, ...]
+
+
+def compared(
+    identity: StudyIdentity, splits: Mapping[int, SplitData], store: str | os.PathLike[str]
+) -> Comparison | None:
+    """How the stored study of an identity's name compares with it, however either is computed; None where there is no
+    such study, or no store.
+
+    Args:
+        splits: split seed to its data, as far as they are known.
+    """
+    stored = stored_identity(identity.name, store)
+    if stored is None:
+        return None
+    if stored.imported != identity.imported:
+        return Comparison(("its scores were imported",), ())
+    columns = schema.splits.c.split, schema.splits.c.data_hash
+    query = sa.select(*columns).join(schema.studies).where(schema.studies.c.name == identity.name)
+    engine = connect(store, create=False)
+    with explained(os.fspath(store)), engine.connect() as connection:
+        hashes = {int(split): str(found) for split, found in connection.execute(query)}
+    engine.dispose()
+    lines = stored.fingerprint.differences(identity.fingerprint)
+    lines += [
+        f"data of split {split}: hash {hashes[split]} stored, {data.data_hash} now"
+        for split, data in splits.items()
+        if hashes.get(split, data.data_hash) != data.data_hash
+    ]
+    return Comparison(tuple(lines), tuple(stored.fingerprint.changed_source(identity.fingerprint)))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from seedbed.auditing.causes import OTHER_DRAWS
 from seedbed.auditing.findings import Apart, Audit, Cure, Outcome, Spread
 from seedbed.words import parting
 from seedbed.words.rounding import plain
-from seedbed.words.text import counted
 
 COLUMNS = ("condition", "repeats", "parts", "weights", "predictions", "score")
 GROWTH_SHOWN = 5  # steps
@@ -192,14 +191,20 @@ def _cure(cure: Cure) -> str:
         return f"{cure.words}: cannot be trained so ({cure.why_not})"
     of = "a step" if cure.steps else "the run"
     cost = "" if cure.cost is None else f", at about {cure.cost:.2g} x the time of {of}"
-    same = f"the same for {counted(cure.steps, 'step')}" if cure.steps else "the same"
+    same = "the same" if cure.runs == 2 else f"the same in {cure.runs} runs"
+    if cure.steps:
+        same += f" for {_steps(cure.steps)}"
     return f"{cure.words}: {same if cure.works else 'no help'}{cost}"
 
 
 def _growth(growth: Sequence[Apart]) -> str:
     wanted = {round(k * (len(growth) - 1) / (GROWTH_SHOWN - 1)) for k in range(GROWTH_SHOWN)}
     shown = [growth[k] for k in sorted(wanted)]
-    return ", ".join(f"{_distance(each.distance)} after {counted(each.step, 'step')}" for each in shown)
+    return ", ".join(f"{_distance(each.distance)} after {_steps(each.step)}" for each in shown)
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step" + ("" if count == 1 else "s")
 
 
 def _distance(value: float) -> str:
