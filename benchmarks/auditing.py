@@ -77,7 +77,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{given.rounds} rounds of {given.steps} steps, one thread")
-    print(f"{'training':10}{'ms a step':>12}{'observed':>24}{'closely':>24}")
+    print(f"{'training':10}{'ms a step':>12}  {'observed':24}  {'closely'}")
     for target in given.trainings.split(","):
         times: dict[str, list[float]] = {"plain": [], "observed": [], "closely": []}
         with tempfile.TemporaryDirectory() as folder:
@@ -90,9 +90,9 @@ def main() -> None:
         shown = []
         for how in ("observed", "closely"):
             ratios = [a / b for a, b in zip(times[how], times["plain"], strict=True)]
-            shown.append(f"{statistics.median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})")
+            shown.append(f"{statistics.median(ratios):.3g} x ({min(ratios):.3g} to {max(ratios):.3g})")
         step = statistics.median(times["plain"]) * 1000
-        print(f"{target:10}{step:12.2f}{shown[0]:>24}{shown[1]:>24}")
+        print(f"{target:10}{step:12.2f}  {shown[0]:24}  {shown[1]}")
         sys.stdout.flush()
 
 

@@ -17,7 +17,7 @@ from seedbed.errors import first_line
 TRIES = 3  # to catch a difference that is not there each time
 STEPS_WATCHED = 10  # in which it may come up again
 _PER_STEP = 6  # records, where there are GPUs
-NEAR = 50  # records from the start, of which all is looked at at once
+NEAR = 50  # records from the start, of which all is soon looked at
 FARTHEST = 1000  # records from the start, of all of which operations and lines can be recorded
 _TRIED, _CONTROL = 100, 200  # numbers of repetitions that no condition uses
 
@@ -88,8 +88,7 @@ def _searched(
     across_devices: bool = False,
 ) -> _Found:
     """Look at one window after the other, until one tells where the runs part."""
-    operation: OperationParting | None = None
-    line: LineParting | None = None
+    found: _Found = None, None
     for window in windows:
         settings = pair if control is None else (*pair, control)
         ours, theirs, *same = seen = lab.closely(settings, window, steps)
@@ -98,7 +97,7 @@ def _searched(
             if each.error is not None and (own is None or own.error is None):  # not one that fails by itself
                 raise _NotLookedError(first_line(each.error))
         folders = [each.folder for each in same]
-        operation, line = _first(
+        seen_here = _first(
             operation_parting(ours.folder, theirs.folder, folders),
             line_parting(
                 ours.folder,
@@ -108,10 +107,21 @@ def _searched(
                 across_devices=across_devices,
             ),
         )
-        # Of what is read, and written by nothing in the window, the way leads further back.
-        if line is not None or (operation is not None and operation.what != "input"):
+        found = found if seen_here == (None, None) else seen_here
+        if _is_first(seen_here, window):
             break
-    return operation, line
+    return found
+
+
+def _is_first(found: _Found, window: Window) -> bool:
+    """Whether nothing before a window need be looked at to know what was found in it to be the first."""
+    operation, line = found
+    if operation is not None and operation.is_certain:
+        return True
+    if 0 < window.start < NEAR:  # all that came before is soon looked at
+        return False
+    # Of what is read, and written by nothing in the window, the way leads further back.
+    return line is not None or (operation is not None and operation.what != "input")
 
 
 def _drawing(lab: Lab, condition: Condition, found: Parting) -> LineParting | None:
@@ -133,10 +143,12 @@ def _windows(found: Parting) -> Iterator[Window]:
     """The parts of the tape to be looked at, in this order, for what made the record at its end differ."""
     nearest = _nearest(found)
     whole = Window(0, found.place)  # what reaches the training there may have been made long before
-    if 0 < nearest.start < NEAR:
+    near = 0 < nearest.start < NEAR
+    # A step began with equal weights, rows and generators: what computes otherwise mostly stands in it.
+    if near and found.record.kind is not Kind.STEP:
         yield whole
     yield nearest
-    if NEAR <= nearest.start < FARTHEST:
+    if nearest.start and ((near and found.record.kind is Kind.STEP) or NEAR <= nearest.start < FARTHEST):
         yield whole
 
 

@@ -8,7 +8,6 @@ from seedbed.auditing.closely import LineParting, OperationParting, Size
 from seedbed.auditing.findings import Origin, Outcome
 from seedbed.auditing.tape import Kind
 from seedbed.userlines import Line
-from seedbed.words.text import counted
 
 
 def sentence(origin: Origin) -> str:
@@ -83,7 +82,7 @@ def _size(size: Size) -> str:
     if size.ulps is None or size.ulps_of_largest is None:
         return said
     of_largest = f"{size.ulps_of_largest:.1f} ulps of the largest number"
-    return f"{said}: {of_largest}, {counted(size.ulps, 'ulp')} of the number itself"
+    return f"{said}: {of_largest}, {size.ulps:,} ulp{'' if size.ulps == 1 else 's'} of the number itself"
 
 
 def _inside(operation: OperationParting) -> str:
