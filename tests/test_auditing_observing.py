@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import io
+import json
+import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +19,14 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.optim import optimizer as torch_optimizer
+from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from seedbed.auditing import seeding
 from seedbed.auditing.growth import growth, relative
 from seedbed.auditing.lab import Observation
-from seedbed.auditing.observing import Enough, Observer, Window
+from seedbed.auditing.observing import Enough, Observer, Window, save_snapshot
 from seedbed.auditing.seen import seen as findings_seen
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.tape import Kind, Tape, agree, parting
@@ -29,6 +35,7 @@ from seedbed.auditing.trial_hooks import Notes, observed
 from seedbed.records import Status
 from seedbed.seeds import Assignment
 from seedbed.tasks import silent
+from seedbed.userlines import Line
 from tests.trainings import TRAININGS
 
 
@@ -63,14 +70,16 @@ def _driven(do: Callable[[], Any], observer: Observer, setting: Setting) -> Note
 
 
 def kinds(tape: Tape) -> list[Kind]:
-    return [tape[place].kind for place in range(len(tape))]
+    found = [tape[place].kind for place in range(len(tape))]
+    return [kind for kind in found if kind is not Kind.GPUS]  # where torch knows of GPUs
 
 
 def test_a_trials_tape_is_its_model_and_then_four_records_a_step(tmp_path):
     tape, notes = seen(train, tmp_path / "a")
     step = [Kind.BATCH, Kind.GENERATORS, Kind.STEP, Kind.GENERATORS]
     assert kinds(tape) == [Kind.STRUCTURE, Kind.WEIGHTS, Kind.GENERATORS, *step * 3, Kind.RESULT]
-    assert [tape[place].step for place in range(3, 15, 4)] == [1, 2, 3]
+    records = [tape[place] for place in range(len(tape))]
+    assert [each.step for each in records if each.kind is Kind.BATCH] == [1, 2, 3]
     assert (tape.steps, notes["steps"]) == (3, 3)
 
 
@@ -110,6 +119,47 @@ def _raise(error: Exception) -> None:
     raise error
 
 
+def test_code_that_goes_on_whatever_is_raised_is_ended_with_its_process(tmp_path):
+    def stubborn() -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        while True:
+            try:
+                model(torch.ones(3, 2)).sum().backward()
+                optimizer.step()
+            except:  # noqa: E722
+                continue
+
+    process = os.fork()
+    if not process:
+        seen(stubborn, tmp_path / "a", limit=2)
+        os._exit(1)
+    assert os.waitpid(process, 0)[1] == 0
+    assert Tape(tmp_path / "a").steps == 2
+    assert json.loads((tmp_path / "a" / "notes").read_text())["ended_itself"]
+
+
+@pytest.mark.parametrize(
+    ("write", "wrote"),
+    [
+        (lambda folder: (folder / "x").write_text("x"), True),
+        (lambda folder: np.save(folder / "x.npy", np.ones(2)), True),
+        (lambda folder: torch.save(torch.ones(2), folder / "x.pt"), True),
+        (lambda folder: os.close(os.open(folder / "x", os.O_WRONLY | os.O_CREAT)), True),
+        (lambda folder: torch.save(torch.ones(2), io.BytesIO()), False),
+        (lambda folder: Path(__file__).read_text(), False),
+        (lambda folder: (folder / "a" / "own").write_text("x"), False),
+        (lambda folder: Path(os.devnull).write_text("x"), False),
+    ],
+)
+def test_a_training_that_writes_files_is_told(write, wrote, tmp_path):
+    _, notes = seen(lambda: write(tmp_path), tmp_path / "a")
+    assert notes["writes_files"] == wrote
+    assert torch.save.__module__ == "torch.serialization"
+    assert not hasattr(torch.save, "__wrapped__")
+
+
 def test_a_limit_ends_it_after_so_many_steps(tmp_path):
     longer, _ = seen(train, tmp_path / "a")
     shorter, notes = seen(train, tmp_path / "b", limit=2)
@@ -147,6 +197,97 @@ def test_draws_of_an_evaluation_are_noted_and_undone_where_asked(tmp_path):
     assert notes["evaluates"]
     assert not agree(plain, with_evaluation)
     assert agree(plain, undone)
+
+
+def test_what_training_draws_after_an_evaluation_is_not_the_evaluations(tmp_path):
+    def do(*, draws: bool) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(1, 2), nn.Dropout(0.5))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(TensorDataset(torch.linspace(0, 1, 6).reshape(6, 1)), 2, shuffle=True)
+        for _ in range(2):
+            for (x,) in loader:  # draws its order before train() below is called
+                model.train()
+                model(x).sum().backward()
+                optimizer.step()
+            model.eval()
+            model(torch.rand(2, 1) if draws else torch.ones(2, 1))
+
+    for draws in (False, True):
+        run = functools.partial(do, draws=draws)
+        plain, notes = seen(run, tmp_path / f"a{draws}")
+        undone, _ = seen(run, tmp_path / f"b{draws}", Setting(evaluation=True))
+        assert not notes["evaluates"]
+        assert parting(plain, undone) is None
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_what_is_computed_again_in_the_backward_pass_is_no_batch(reentrant, tmp_path):
+    def do() -> None:
+        torch.manual_seed(0)
+        parts = [nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(2)]
+        model = nn.ModuleList(parts)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            x = torch.ones(4, 3, requires_grad=True)
+            for part in parts:
+                x = checkpoint(part, x, use_reentrant=reentrant)
+            x.square().sum().backward()
+            optimizer.step()
+
+    tape, _ = seen(do, tmp_path / "a")
+    of_step = [k for k in range(len(tape)) if tape[k].step == 2]
+    place = next(k for k in of_step if tape[k].kind is Kind.STEP)
+    assert place == max(k for k in of_step if tape[k].kind is Kind.GENERATORS) - 1
+    seen(do, tmp_path / "b", window=Window(of_step[0], place))
+    text = (tmp_path / "b" / "operations").read_text()
+    assert '"phase": "backward"' in text
+    assert '"phase": "optimizer"' in text
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_within_transforms_and_traces_training_goes_on_unseen(tmp_path):
+    def do() -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            torch.func.vmap(torch.func.jacrev(model))(torch.ones(3, 1)).square().mean().backward()
+            optimizer.step()
+        torch.jit.trace(model, torch.ones(3, 1))
+
+    tape, notes = seen(do, tmp_path / "a")
+    assert notes["steps"] == 2
+    assert kinds(tape).count(Kind.STEP) == 2
+    seen(do, tmp_path / "b", window=Window(0, len(tape)))
+
+
+def test_buffers_are_in_an_order_that_does_not_hang_on_addresses(tmp_path, monkeypatch):
+    number: dict[str, int] = {}
+    monkeypatch.setattr("seedbed.auditing.trial_hooks.id", lambda module: number[module.name], raising=False)
+
+    def do(*, reused: bool) -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        model.name, number["model"] = "model", 1
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+        def norm(name: str, address: int) -> nn.Module:
+            made = nn.BatchNorm1d(3)
+            made.name, number[name] = name, address
+            return made
+
+        old, keep = norm("old", 2), norm("keep", 3)
+        old(torch.ones(4, 3))
+        keep(torch.arange(12.0).view(4, 3))
+        del old
+        new = norm("new", 2 if reused else 4)
+        new(torch.ones(4, 3) * 7)
+        model(torch.ones(4, 3)).sum().backward()
+        optimizer.step()
+
+    one, other = (seen(functools.partial(do, reused=each), tmp_path / str(each))[0] for each in (False, True))
+    assert parting(one, other) is None
 
 
 def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
@@ -317,3 +458,128 @@ def test_what_was_seen_is_told_with_its_line(tmp_path):
         ("unseeded-generator", first + 2, Path(__file__).name), ("loader-workers", first + 3, Path(__file__).name),
     ]  # fmt: skip
     assert not list(findings_seen(dataclasses.replace(observations[0], notes={}), None))
+
+
+def alternating(folder: Path, steps: int) -> dict[int, Path]:
+    def do() -> None:
+        torch.manual_seed(0)
+        one, other = nn.Linear(2, 2), nn.Linear(2, 1)
+        first, second = torch.optim.SGD(one.parameters(), lr=0.1), torch.optim.Adam(other.parameters())
+        for step in range(steps):
+            other(one(torch.ones(3, 2))).sum().backward()
+            (second if step % 2 else first).step()
+
+    seen(do, folder)
+    return dict(Observation(Setting(), folder, None, None).snapshots)
+
+
+def test_snapshots_are_of_all_optimizers_that_took_a_step_in_one_order(tmp_path):
+    found = {step: np.load(path) for step, path in alternating(tmp_path / "a", 7).items()}
+    assert {step: len(each) for step, each in found.items()} == {1: 6, 2: 9, 3: 9, 4: 9, 6: 9, 7: 9}
+    changed = {step: found[step] != found[before] for before, step in ((2, 3), (3, 4), (6, 7))}
+    assert [changed[step].nonzero()[0].tolist() for step in (3, 4)] == [[0, 1, 2, 3, 4, 5], [6, 7, 8]]
+    assert changed[7].nonzero()[0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_models_that_are_no_longer_used_are_not_kept(tmp_path):
+    gone = []
+
+    def do() -> None:
+        for _ in range(3):
+            model = nn.Linear(2, 2)
+            gone.append(weakref.ref(model.weight))
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+
+    with Observer(tmp_path / "a") as observer:
+        _driven(do, observer, Setting())
+        assert [each() is None for each in gone] == [True, True, False]
+        observer.ended(())
+    assert np.load(tmp_path / "a" / "snapshots" / "3.npy").shape == (6,)
+
+
+@pytest.mark.filterwarnings("ignore")  # that torch's sparse, nested and quantized tensors are what they are
+def test_snapshots_of_parameters_of_every_kind_end_nothing(tmp_path):
+    nested = [torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=each) for each in LAYOUTS]
+    kinds = {
+        "lazy": (next(nn.LazyLinear(3).parameters()), 0),
+        "meta": (torch.ones(3, device="meta"), 0),
+        "empty": (nn.Parameter(torch.empty(0, 3)), 0),
+        "freed": (freed(torch.ones(3)), 0),
+        "whole numbers": (torch.ones(3, dtype=torch.int64), 0),
+        "sparse": (torch.eye(3).to_sparse(), 3),
+        "rows": (torch.eye(3).to_sparse_csr(), 3),
+        "complex": (torch.ones(3, dtype=torch.complex64, requires_grad=True).conj(), 6),
+        "quantized": (torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), 3),
+        "wrapped": (TwoTensor(torch.ones(3), torch.ones(3)), 6),
+        "narrow": (torch.ones(3).to(torch.float8_e5m2), 3),
+        "jagged": (nested[0], 5),
+        "nested": (nested[1], 5),
+    }
+    for name, (kind, numbers) in kinds.items():
+        save_snapshot(tmp_path / name, 1, [kind])
+        assert (tmp_path / name / "snapshots" / "1.npy").exists() == bool(numbers), name
+        save_snapshot(tmp_path / name, 2, [torch.zeros(2), kind])
+        assert np.load(tmp_path / name / "snapshots" / "2.npy").shape == (2 + numbers,), name
+    save_snapshot(tmp_path, 3, [kind for kind, _ in kinds.values()])
+
+
+LAYOUTS = (torch.jagged, torch.strided)
+
+
+def freed(tensor: torch.Tensor) -> torch.Tensor:
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
+def test_a_lazy_part_that_is_never_used_ends_nothing(tmp_path):
+    def do() -> None:
+        model, unused = nn.Linear(2, 2), nn.LazyLinear(3)
+        optimizer = torch.optim.SGD([*model.parameters(), *unused.parameters()], lr=0.1)
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+
+    assert seen(do, tmp_path / "a")[1]["steps"] == 1
+
+
+def test_whether_there_are_gpus_is_not_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", functools.partial(_raise, AssertionError()))
+    assert seen(train, tmp_path / "a")[1]["steps"] == 3
+
+
+def test_gpus_are_waited_for_before_the_time_is_taken_but_not_while_a_graph_is_captured(tmp_path, monkeypatch):
+    waited, capturing = [], [False]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing[0])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append(1))
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", list)
+    with Observer(tmp_path / "a") as observer:
+        observer.batch(())
+        observer.stepped([torch.ones(1)], [])
+        assert len(waited) == 2
+        capturing[0] = True
+        monkeypatch.setattr(torch.cuda, "get_rng_state_all", functools.partial(_raise, RuntimeError()))
+        observer._has_gpus = True
+        observer.batch(())
+        observer.stepped([torch.ones(1)], [])
+    assert len(waited) == 2
+    assert [each.name for each in (tmp_path / "a" / "snapshots").glob("*.npy")] == ["1.npy"]
+
+
+def test_what_a_forked_process_does_is_left_out(tmp_path, monkeypatch):
+    with Observer(tmp_path / "a", limit=0) as observer:
+        observer._process += 1
+        observer.made(nn.Linear(1, 1))
+        observer.batch(())
+        observer.stepped([torch.ones(1)], [])
+        assert observer.step == 0
+    assert not (tmp_path / "a" / "snapshots").exists()
+
+
+def test_files_on_another_drive_are_told_in_full(monkeypatch):
+    def relpath(file: str) -> str:
+        raise ValueError("path is on mount 'd:', start on mount 'c:'")
+
+    monkeypatch.setattr("os.path.relpath", relpath)
+    assert str(Line("d:/train.py", 3, "f")) == "d:/train.py:3"

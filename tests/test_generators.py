@@ -85,6 +85,19 @@ def test_blocks_nest() -> None:
         assert drawn() == expected
 
 
+def test_another_bit_generator_of_numpy_is_put_back_too() -> None:
+    before = np.random.get_bit_generator()
+    try:
+        np.random.set_bit_generator(np.random.PCG64(3))
+        with generators.preserved():
+            expected, stands = np.random.randn(), generators.states()
+            np.random.set_bit_generator(before)
+        assert generators.states() != stands
+        assert np.random.randn() == expected
+    finally:
+        np.random.set_bit_generator(before)
+
+
 def test_cuda_is_not_started() -> None:
     before = torch.cuda.is_initialized()
     with generators.preserved():

@@ -36,6 +36,12 @@ def is_users(file: str) -> bool:
     return "site-packages" not in file and "dist-packages" not in file and not file.startswith(_PYTHON + os.sep)
 
 
+def is_pythons(file: str) -> bool:
+    """Whether code of this file is Python's own."""
+    installed = "site-packages" in file or "dist-packages" in file
+    return file.startswith(_PYTHON + os.sep) and not installed
+
+
 def users_line(frame: FrameType | None = None) -> Line | None:
     """The innermost line of the user's code on the stack, from a frame outwards; None where only libraries run.
 
@@ -69,5 +75,8 @@ def _short(file: str) -> str:
     """A path as short as it can be understood here."""
     if file.startswith("<"):
         return file
-    relative = os.path.relpath(file)
+    try:
+        relative = os.path.relpath(file)
+    except ValueError:  # on another drive
+        return file
     return file if relative.startswith("..") else relative

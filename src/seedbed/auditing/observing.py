@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import threading
 import time
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seedbed.auditing import digests
+from seedbed.aside import Aside
+from seedbed.auditing import digests, states
 from seedbed.auditing.lines import LineTrace
 from seedbed.auditing.modules import ModuleStack
 from seedbed.auditing.operations import OperationLog
 from seedbed.auditing.tape import Kind, TapeWriter
 
+SWALLOWED = 20  # times that the end of the training may be held up by handlers of the user's
 SEEDINGS_KEPT = 100  # of one call: digests of what it left behind
 SNAPSHOT_NUMBERS = 1 << 18  # of weights that are kept of a step, evenly spread over all of them
 
@@ -51,18 +55,20 @@ class Observer:
     """
 
     def __init__(self, folder: Path, limit: int | None = None, window: Window | None = None) -> None:
-        self._tape, self._folder, self._limit, self._window = TapeWriter(folder), folder, limit, window
+        self._tape, self.folder, self._limit, self._window = TapeWriter(folder), folder, limit, window
         self._process = os.getpid()
         self._modules: ModuleStack | None = None
         self._operations: OperationLog | None = None
         self._lines: LineTrace | None = None
         self._next_snapshot = 1
-        self._parameters: list[Tensor] = []  # of the last step
+        self._parameters = _Parameters()
         self._first = self._last = 0.0  # when the first step and the last one ended
         self._unseen = 0.0  # seconds between these that were spent on observing
         self._seedings: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        self._has_gpus = torch.cuda.is_available()
+        # Whether there are GPUs is not asked: from then on, the program could not choose which of them it sees.
+        self._has_gpus = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
+        self._raised = 0
         self.step = 0
         self.evaluating = False  # a model, between training steps; told by what drives the training
 
@@ -114,6 +120,8 @@ class Observer:
 
     def made(self, model: nn.Module, name: str = "model") -> None:
         """A model was made, and training is about to begin."""
+        if os.getpid() != self._process:
+            return
         if self._modules is not None:
             self._modules.know(model)
         with self._paused():
@@ -123,26 +131,40 @@ class Observer:
 
     def batch(self, rows: Any, label: str = "rows") -> None:
         """A step is about to be taken with these rows; or a part of one, where gradients are accumulated."""
-        begun = time.perf_counter()
+        if os.getpid() != self._process:
+            return
+        begun = _now()
         if self._limit is not None and self.step >= self._limit:
-            self._shut()
-            raise Enough
+            self._enough()
         with self._paused():
             self.add(Kind.BATCH, label, digests.of_value(rows), self.step + 1)
             self._generators("before the step", self.step + 1)
         self._unseen += time.perf_counter() - begun
 
+    def _enough(self) -> None:
+        """End the training. Where its code goes on whatever is raised, end the process, with all that was seen."""
+        self._shut()
+        self._raised += 1
+        if self._raised > SWALLOWED:
+            self._tape.close()
+            (self.folder / "notes").write_text(json.dumps({**self.notes, "ended_itself": True}), encoding="utf-8")
+            os._exit(0)
+        raise Enough
+
     def stepped(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
         """A step was taken; what it left."""
-        begun = time.perf_counter()
-        own = self._parameters = list(parameters)
+        if os.getpid() != self._process:
+            return
+        begun = _now()
+        own = list(parameters)
+        self._parameters.add(own)
         with self._paused():
             self.add(Kind.STEP, "parameters and buffers", digests.of_tensors([*own, *buffers]), self.step + 1)
             self._generators("after the step", self.step + 1)
         self.step += 1
         if self.step == self._next_snapshot:
             with self._paused():
-                self.snapshot(own)
+                self.snapshot(self._parameters)
             self._next_snapshot = max(self.step + 1, int(self.step * 1.5))
         self._last = time.perf_counter()
         if self.step == 1:
@@ -151,26 +173,26 @@ class Observer:
             self._unseen += self._last - begun
 
     def ended(self, result: Any) -> None:
-        """The run is over: its scores and predictions; the parameters of its last step are kept."""
+        """The run is over: its scores and predictions; the parameters after its last step are kept."""
         self.snapshot(self._parameters)
         self.add(Kind.RESULT, "scores and predictions", digests.of_value(result), self.step)
 
     def snapshot(self, parameters: Iterable[Tensor]) -> None:
         """Keep the parameters after this step, or so many of their numbers."""
-        save_snapshot(self._folder, self.step, parameters)
+        save_snapshot(self.folder, self.step, parameters)
 
     def _generators(self, label: str, step: int) -> None:
-        self.add(Kind.GENERATORS, label, digests.of_generators(), step)
+        self.add(Kind.GENERATORS, label, states.of_generators(), step)
         if self._has_gpus:
-            self.add(Kind.GPUS, label, digests.of_gpus(), step)
+            self.add(Kind.GPUS, label, states.of_gpus(), step)
 
     def _paused(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._operations is None else self._operations.paused()
 
     def _open(self) -> None:
         assert self._modules is not None
-        self._operations = operations = OperationLog(self._folder, self._modules)
-        self._lines = LineTrace(self._folder, operations, lambda: self.evaluating)
+        self._operations = operations = OperationLog(self.folder, self._modules)
+        self._lines = LineTrace(self.folder, operations, lambda: self.evaluating)
         self._operations.start()
         self._lines.start()
 
@@ -182,18 +204,59 @@ class Observer:
         self._lines = self._operations = None
 
 
+class _Parameters:
+    """The parameters of all optimizers that have taken a step, in the order in which they were first seen.
+
+    Those of a model that is no longer used are not kept in memory: when an optimizer takes its first step, those before
+    it are let go of until they take another one.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, weakref.ref[Tensor]] = {}
+        self._held: dict[int, Tensor] = {}
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (each for each in [reference() for reference in self._known.values()] if each is not None)
+
+    def add(self, parameters: Iterable[Tensor]) -> None:
+        """An optimizer took a step with these."""
+        own = {id(each): each for each in parameters}
+        new = [key for key, each in own.items() if key not in self._held and self._is_new(key, each)]
+        if new:
+            self._held = {}
+            for key in new:
+                self._known.pop(key, None)  # another one's, which is no more
+                self._known[key] = weakref.ref(own[key])
+        self._held.update(own)
+
+    def _is_new(self, key: int, parameter: Tensor) -> bool:
+        reference = self._known.get(key)
+        return reference is None or reference() is not parameter
+
+
+def _now() -> float:
+    """The time, where all that was asked of a GPU before is done."""
+    if torch.cuda.is_initialized() and not digests.is_capturing():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def save_snapshot(folder: Path, step: int, parameters: Iterable[Tensor]) -> None:
     """Keep parameters after a step, [numbers]: all of them, or so many evenly spread; in float64 where one of them is.
-    Beside them stands a digest of all their bytes."""
+    Beside them stands a digest of all their bytes. Nothing where they have no numbers, or a graph of CUDA is being
+    captured; those of whose numbers none can be had, such as lazy ones, are left out."""
     path = folder / "snapshots" / f"{step}.npy"
     whole = list(parameters)
-    parts = [each.detach().reshape(-1) for each in whole if each.is_floating_point()]
-    if not parts or path.exists():
+    if path.exists() or digests.is_capturing():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".digest").write_text(str(digests.of_tensors(whole)), encoding="utf-8")
-    stride = -(-sum(len(part) for part in parts) // SNAPSHOT_NUMBERS)
-    if stride > 1:
-        stride |= 1  # odd, so that it does not pick one column of every matrix whose rows are as long
-    wide = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32
-    np.save(path, torch.cat([part[::stride].to("cpu", wide) for part in parts]).numpy())
+    with Aside():
+        parts = [part for each in whole for part in digests.numbers(each) if len(part)]
+        if not parts:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".digest").write_text(str(digests.of_tensors(whole)), encoding="utf-8")
+        stride = -(-sum(len(part) for part in parts) // SNAPSHOT_NUMBERS)
+        if stride > 1:
+            stride |= 1  # odd, so that it does not pick one column of every matrix whose rows are as long
+        wide = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32
+        np.save(path, torch.cat([part[::stride].to("cpu", wide) for part in parts]).numpy())

@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.data import DataLoader, IterableDataset
 
 from seedbed import generators
+from seedbed.auditing import writing
 from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
 from seedbed.userlines import users_line
@@ -27,8 +28,11 @@ class Notes:
 
     Attributes:
         loads_items: a DataLoader over map-style data was made.
-        evaluates: a generator moved between ``model.eval()`` and ``model.train()``, without a step of training.
+        evaluates: a generator moved between ``model.eval()`` and the last call before ``model.train()``, and not after
+            that, so that it is the evaluation's.
         threads: of torch, at its end.
+        uses_gpu: the training used one by itself.
+        writes_files: it wrote files of its own.
         unsteady_loaders: file and line where a DataLoader was made that shuffles and has workers, and is given neither
             a generator nor a worker_init_fn.
     """
@@ -36,6 +40,8 @@ class Notes:
     loads_items: bool = False
     evaluates: bool = False
     threads: int = 1
+    uses_gpu: bool = False
+    writes_files: bool = False
     unsteady_loaders: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -55,8 +61,11 @@ def observed(observer: Observer, setting: Setting) -> Iterator[Notes]:
         stack.enter_context(_replaced(nn.Module, "__call__", training.called))
         stack.enter_context(_replaced(nn.Module, "train", evaluations.switched))
         stack.enter_context(_replaced(DataLoader, "__init__", functools.partial(_loader, setting.workers, notes)))
+        writes = stack.enter_context(writing.watched(observer.folder))
         yield notes
+        notes.writes_files = writes.any
         notes.threads = torch.get_num_threads()
+        notes.uses_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
@@ -92,18 +101,24 @@ class _Training:
 
     def called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """A module is called."""
-        if not self._depth and module.training and torch.is_grad_enabled() and _has_parameters(module):
+        if torch.compiler.is_compiling():  # the compiler takes in what is called, and not this
+            return original(module, *args, **kwargs)
+        outermost = not self._depth
+        if outermost and module.training and torch.is_grad_enabled() and _has_parameters(module) and _is_plain():
             self._begins(module, (args, kwargs) if kwargs else args)
         self._depth += 1
         try:
             return original(module, *args, **kwargs)
         finally:
             self._depth -= 1
+            if outermost and not module.training:
+                self._evaluations.called()
 
     def _begins(self, module: nn.Module, inputs: Any) -> None:
         self._evaluations.over()
         known = self._known.get(id(module))
         if known is None or known() is not module:
+            self._known.pop(id(module), None)  # of one that is gone, whose place in the order is not this one's
             self._known[id(module)] = weakref.ref(module)
             self._observer.made(module, type(module).__name__)
         # What a second module is called with was computed, by the first one for example.
@@ -125,6 +140,16 @@ class _Training:
 
 def _has_parameters(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None  # a loss has none
+
+
+def _is_plain() -> bool:
+    """Whether a call is a step's own: not made again in the backward pass, which checkpointing does, and not within a
+    transform of functions or a trace, where tensors have no data to be looked at."""
+    return (
+        torch._C._current_autograd_node() is None
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._is_tracing()
+    )
 
 
 def _loader(workers: int | None, notes: Notes, original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
@@ -149,31 +174,43 @@ def _loader(workers: int | None, notes: Notes, original: Any, loader: Any, *args
 @dataclass
 class _Evaluations:
     """Evaluations, from ``model.eval()`` to ``model.train()`` without training between: noted where a generator moves,
-    and where ``undone``, with the generators put back at their end, as if there had been none."""
+    and where ``undone``, with the generators put back at their end, as if there had been none.
+
+    What is drawn after the last call of the model may be training's own, such as the next epoch's order where
+    ``model.train()`` stands in the loop over batches; then nothing is noted, and nothing undone.
+    """
 
     observer: Observer
     notes: Notes
     undone: bool
     _begun: dict[int, tuple[nn.Module, Callable[[], None], Any]] = field(default_factory=dict)
     _depth: int = 0
+    _last: Any = None  # where the generators stood after the last call
 
     def switched(self, original: Any, module: nn.Module, mode: bool = True) -> Any:
         """A module's ``train`` is called; ``eval`` calls it too."""
         if not self._depth:
             if not mode and module.training and id(module) not in self._begun:
-                self._begun[id(module)] = module, generators.saved(), generators.states()
+                self._last = generators.states()
+                self._begun[id(module)] = module, generators.saved(), self._last
                 self.observer.evaluating = True
             elif mode and id(module) in self._begun:
                 _, put_back, before = self._begun.pop(id(module))
-                self.notes.evaluates |= generators.states() != before
+                drew = self._last != before and generators.states() == self._last
+                self.notes.evaluates |= drew
                 self.observer.evaluating = bool(self._begun)
-                if self.undone:
+                if self.undone and drew:
                     put_back()
         self._depth += 1
         try:
             return original(module, mode)
         finally:
             self._depth -= 1
+
+    def called(self) -> None:
+        """A module that is not in training has been called."""
+        if self._begun:
+            self._last = generators.states()
 
     def over(self) -> None:
         """Training goes on: what is in evaluation mode stays so, such as a frozen part."""
