@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from seedbed.auditing import states
 from seedbed.auditing.closely import LineParting, drawing_line, line_parting
-from seedbed.auditing.lines import LineTrace
+from seedbed.auditing.lines import LineTrace, _may_run_users
 from seedbed.auditing.modules import ModuleStack
 from seedbed.auditing.operations import OperationLog
 
@@ -177,11 +180,77 @@ def test_draws_of_evaluation_are_told_from_others(tmp_path):
 
 
 def test_tracing_stops_and_leaves_no_trace(tmp_path):
-    import sys
-
     before = sys.gettrace()
     traced(lambda: draw("torch"), tmp_path / "a")
     assert sys.gettrace() is before
     size = (tmp_path / "a" / "lines").stat().st_size
     draw("torch")
     assert (tmp_path / "a" / "lines").stat().st_size == size
+
+
+def lines_of_its_own() -> int:
+    x = 1
+    return -x
+
+
+def test_what_another_thread_writes_to_a_shared_variable_is_kept(tmp_path, monkeypatch):
+    looks, left, kept = states.of_python, [0], []
+    step, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def look() -> int:  # while a line is recorded, the other thread goes on
+        if left[0]:
+            left[0] -= 1
+            step.release()
+            done.acquire(timeout=5.0)
+        return looks()
+
+    def train() -> None:
+        count = 0
+
+        def work() -> None:
+            nonlocal count
+            for _ in range(5):
+                step.acquire(timeout=5.0)
+                count += 1
+                done.release()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        left[0] = 5
+        for _ in range(5):
+            lines_of_its_own()
+        thread.join()
+        kept.append(count)
+
+    monkeypatch.setattr("seedbed.auditing.states.of_python", look)
+    folder = traced(train, tmp_path / "a")
+    assert kept == [5]
+    assert '"lines_of_its_own", "return"' in (folder / "lines").read_text()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="variables of a traced frame are written through")
+def test_a_thread_that_runs_already_is_known_too(tmp_path):
+    ends = threading.Event()
+    thread = threading.Thread(target=lambda: ends.wait(5.0))
+
+    def share() -> int:
+        x = 1
+        return (lambda: x)()
+
+    thread.start()
+    try:
+        folder = traced(share, tmp_path / "a")
+    finally:
+        ends.set()
+        thread.join()
+    assert '"share"' not in (folder / "lines").read_text()
+    assert '"share"' in (traced(share, tmp_path / "b") / "lines").read_text()
+
+
+def test_threads_of_libraries_run_none_of_the_users_code():
+    own = {}
+    exec(compile("def run(): pass", "/x/site-packages/bar.py", "exec"), own)
+    assert not _may_run_users(threading.Thread(target=own["run"]))
+    assert _may_run_users(threading.Thread(target=lines_of_its_own))
+    assert _may_run_users(threading.Thread(target=functools.partial(lines_of_its_own)))
+    assert _may_run_users(threading.Timer(1.0, lines_of_its_own))

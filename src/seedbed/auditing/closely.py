@@ -13,8 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seedbed.auditing.lines import MOST_LINES
+from seedbed.auditing.operations import MOST_OPERATIONS
 from seedbed.userlines import Line
 
+OTHERS = 3  # further variables that are named
 GENERATORS = ("Python's", "numpy's", "torch's", "the GPU's")
 _MANTISSAS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}  # bits behind the leading one
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
@@ -66,7 +69,7 @@ class OperationParting:
     phase: str
     module: str
     line: Line | None
-    shapes: tuple[tuple[int, ...], ...] = ()
+    shapes: tuple[tuple[int | str, ...], ...] = ()
     other: str | None = None
     size: Size | None = None
 
@@ -87,12 +90,15 @@ class LineParting:
             runs there, and not the same everywhere. ``flow``: the next line is another one. ``variable``: a plain
             variable has another value, or a list another order.
         name: of the variable; or whose generator.
+        others: further lines after which variables have other values, with their names, where nothing tells which of
+            them counts: the last ones before an operation that is another one.
     """
 
     line: Line
     operations: int
     what: Literal["generator", "unseeded", "draws", "flow", "variable"]
     name: str
+    others: tuple[tuple[Line, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,14 @@ def operations(folder: Path) -> Iterator[dict[str, Any]]:
     return _json_lines(folder / "operations")
 
 
+def is_cut_short(folder: Path) -> bool:
+    """Whether there was more in a window than is recorded of one."""
+    return any(
+        sum(1 for _ in _json_lines(folder / name)) >= most
+        for name, most in (("operations", MOST_OPERATIONS), ("lines", MOST_LINES))
+    )
+
+
 def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> OperationParting | None:
     """The first operation at which two windows part; None where they do not.
 
@@ -132,58 +146,67 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
             scratch space that an operation hands back, is none of it.
     """
     ignored = {each for folder in same for each in _unreliable(operations(one), operations(folder))}
-    read = _read_otherwise(operations(one), operations(other))
+    read, told = _read_otherwise(operations(one), operations(other))
+    silent: set[int] = set()  # whose results differ, and are read to no effect
     unread: OperationParting | None = None
     for place, (a, b) in enumerate(itertools.zip_longest(operations(one), operations(other))):
         if a is None or b is None:  # one has no more of them
             return unread or _parting(place, "sequence", a or b)
         if (a["name"], a["shapes"]) != (b["name"], b["shapes"]):
             return _parting(place, "sequence", a, other=b["name"])
-        if a["numbers"] != b["numbers"]:
+        if a["numbers"] != b["numbers"] and (place, "numbers", 0) not in ignored:
             return _parting(place, "argument", a)
-        for position, (x, y) in enumerate(zip(a["reads"], b["reads"], strict=True)):
-            if x != y and (place, "reads", position) not in ignored:
+        for position, (x, y) in enumerate(zip(a["reads"], b["reads"], strict=False)):
+            if x != y and (place, "reads", position) not in ignored and a["sources"][position] not in silent:
                 if unread is not None and a["sources"][position] == unread.place:
                     return unread
                 allocated = a["unsure"][position]
-                if allocated is not None:
+                if allocated is not None and b["unsure"][position] is not None:
                     made = next(itertools.islice(operations(one), allocated, None))
                     return _parting(place, "uninitialised", {**a, **_where(made)})
                 return _parting(place, "input", a)
         if a["random"] != b["random"]:
             return _parting(place, "generator", a)
-        for number, (x, y) in enumerate(zip(a["writes"], b["writes"], strict=True)):
+        for number, (x, y) in enumerate(zip(a["writes"], b["writes"], strict=False)):
             if x != y and (place, "writes", number) not in ignored:
+                if place in read and place not in told and not a["in_place"]:
+                    silent.add(place)
+                    continue
                 found = _parting(place, "output", a, size=_size(one, other, a["values"][number], b["values"][number]))
-                if place in read or a["in_place"]:
+                if place in told or a["in_place"]:
                     return found
                 unread = unread or found  # such as a second result that nobody uses, and nothing was written to
     return unread
 
 
 def _unreliable(ours: Iterable[dict[str, Any]], again: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, int]]:
-    """What differs between two equal runs: operation, ``reads`` or ``writes``, and which of these.
+    """What differs between two equal runs: operation, ``numbers``, ``reads`` or ``writes``, and which of these.
 
     Not what reads memory that nothing has written to: that differs in equal runs, and is a fault.
     """
     for place, (a, b) in enumerate(zip(ours, again, strict=False)):
         if a["name"] != b["name"]:
             return
+        if a["numbers"] != b["numbers"]:
+            yield place, "numbers", 0
         for what in ("reads", "writes"):
             for number, (x, y) in enumerate(zip(a[what], b[what], strict=False)):
                 if x != y and not (what == "reads" and a["unsure"][number] is not None):
                     yield place, what, number
 
 
-def _read_otherwise(ours: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]]) -> set[int]:
-    """The operations whose results others read, and read otherwise in one run than in the other."""
-    return {
-        source
-        for a, b in zip(ours, theirs, strict=False)
-        if len(a["reads"]) == len(b["reads"])
-        for source, x, y in zip(a["sources"], a["reads"], b["reads"], strict=True)
-        if x != y
-    }
+def _read_otherwise(ours: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]]) -> tuple[set[int], set[int]]:
+    """The operations whose results others read, and read otherwise in one run than in the other; and those of them
+    where that is told by what was written then, or leaves torch, such as a number that is taken to Python."""
+    read, told = set(), set()
+    for a, b in zip(ours, theirs, strict=False):
+        if len(a["reads"]) != len(b["reads"]):
+            continue
+        apart = {source for source, x, y in zip(a["sources"], a["reads"], b["reads"], strict=True) if x != y}
+        read |= apart
+        if not a["writes"] or a["writes"] != b["writes"]:
+            told |= apart
+    return read, told
 
 
 def _parting(
@@ -258,6 +281,7 @@ def line_parting(
     *,
     variables_but: Collection[str] | None = None,
     variables_last: bool = False,
+    until: int | None = None,
     across_devices: bool = False,
 ) -> LineParting | None:
     """The first line after which two windows part; None where they do not.
@@ -267,13 +291,14 @@ def line_parting(
             time or the number of a process, is none of it.
         variables_but: look at plain variables only, but for those of these names, and not at generators: of two runs
             that are meant to draw other numbers.
-        variables_last: name a variable only where nothing else differs, since nothing tells which of them count.
+        variables_last: name variables only where nothing else differs, since nothing tells which of them count.
+        until: the operation up to which variables are named then.
         across_devices: only one of them uses the generators of GPUs, which therefore are not looked at.
     """
     looked_at = len(GENERATORS) - across_devices
     ignored = {each for folder in same for each in _variables_apart(_entries(one), _entries(folder))}
     unseeded: LineParting | None = None
-    variable: LineParting | None = None
+    variables: dict[tuple[Line, str], int] = {}  # with the number of operations by then
     before: tuple[_Entry, _Entry] | None = None
     for a, b in zip(_entries(one), _entries(other), strict=False):
         if a.place != b.place:
@@ -284,12 +309,15 @@ def line_parting(
                 return parted
             unseeded = unseeded or parted
         names = [n for n in _apart(a, b) if n not in (variables_but or ()) and (a.place[:3], n) not in ignored]
-        if names and variable is None:
-            variable = LineParting((before or (a, b))[0].line, a.operations, "variable", names[0])
-            if not variables_last:
-                return variable
+        if names and not variables_last:
+            return LineParting((before or (a, b))[0].line, a.operations, "variable", names[0])
+        if names and (until is None or a.operations <= until):
+            variables.setdefault(((before or (a, b))[0].line, names[0]), a.operations)
         before = a, b
-    return unseeded or variable
+    if unseeded is not None or not variables:
+        return unseeded
+    (first, *others) = variables
+    return LineParting(first[0], variables[first], "variable", first[1], tuple(others[-OTHERS:]))
 
 
 def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:

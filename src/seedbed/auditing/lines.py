@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from seedbed.auditing import digests
+from seedbed.auditing import states
 from seedbed.auditing.operations import OperationLog
 from seedbed.userlines import is_users, users_line
 
@@ -40,9 +41,22 @@ _PLAIN: tuple[type, ...] = (
 )
 MOST_ITEMS = 2_000  # of a list, set or mapping that are looked at
 
+# Before Python 3.13 a traced frame's variables are put back to what they were before the trace function was called:
+# what another thread wrote to one meanwhile, through a closure, would be lost.
+_PUTS_BACK = sys.version_info < (3, 13)
+_STARTS = threading.Thread.start.__code__
+# Threads of Python's own that run no function of the user's.
+_OWN_THREADS = tuple(
+    os.path.join(os.path.dirname(os.__file__), *path)
+    for path in (("multiprocessing", "queues.py"), ("concurrent", "futures", "process.py"))
+)
+
 
 class LineTrace:
     """Traces lines between ``start`` and ``stop``, in this thread.
+
+    Before Python 3.13 functions that share variables with other functions (closures) are not traced any more once a
+    thread was started that may run the user's code: it could lose what it writes to them.
 
     ``lines`` in the folder gets a JSON array for each, of the moment before it runs: file, line, function, event, how
     many operations were recorded so far, digests of the generators, the variables that changed since, name to
@@ -60,15 +74,18 @@ class LineTrace:
         self._seen: dict[int, tuple[FrameType, dict[str, int]]] = {}
         self._before: Any = None
         self._held: list[FrameType] = []
+        self._has_threads = False  # that may write to variables of the frames traced
 
     def start(self) -> None:
         """Begin to trace, in functions that run already too."""
         # Python 3.12 gives variables that a comprehension of the traced function has not bound yet the value None.
         warnings.filterwarnings("ignore", "assigning None to unbound local", RuntimeWarning)
         self._before = sys.gettrace()
+        others = (each for each in threading.enumerate() if each is not threading.current_thread())
+        self._has_threads = any(map(_may_run_users, others))
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if is_users(frame.f_code.co_filename):
+            if is_users(frame.f_code.co_filename) and not (self._has_threads and _shares(frame)):
                 self._seen[id(frame)] = (frame, _variables(frame))
                 frame.f_trace = self._in_frame
                 self._held.append(frame)
@@ -85,10 +102,29 @@ class LineTrace:
         self._held.clear()
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code is _STARTS and not self._has_threads and _may_run_users(frame.f_locals.get("self")):
+            self._thread_starts(frame)
         if not is_users(frame.f_code.co_filename):
+            return None
+        if self._has_threads and _shares(frame):
+            self._leave(frame)  # a generator's frame, which goes on, may have been traced before
             return None
         self._seen[id(frame)] = (frame, {})
         return self._in_frame
+
+    def _thread_starts(self, frame: FrameType) -> None:
+        """From here on another thread may write to what functions share."""
+        self._has_threads = True
+        at: FrameType | None = frame
+        while at is not None:
+            if _shares(at):
+                self._leave(at)
+            at = at.f_back
+
+    def _leave(self, frame: FrameType) -> None:
+        """Trace a frame no more."""
+        if self._seen.pop(id(frame), None) is not None:
+            frame.f_trace = None
 
     def _in_frame(self, frame: FrameType, event: str, argument: Any) -> Any:
         if self._log.closed or self._count >= MOST_LINES or event not in ("line", "return"):
@@ -100,7 +136,7 @@ class LineTrace:
         now = _variables(frame)
         changed = {name: digest for name, digest in now.items() if before.get(name) != digest}
         with self._operations.paused():
-            generators = [digests.of_python(), digests.of_numpy(), digests.of_torch(), digests.of_gpus()]
+            generators = [states.of_python(), states.of_numpy(), states.of_torch(), states.of_gpus()]
         code = frame.f_code
         going_on = users_line(frame.f_back) if event == "return" and frame.f_back is not None else None
         entry = [
@@ -113,6 +149,23 @@ class LineTrace:
         else:
             self._seen[id(frame)] = (frame, now)
         return self._in_frame
+
+
+def _shares(frame: FrameType) -> bool:
+    """Whether variables of a frame are shared with other functions, and put back where it is traced."""
+    return _PUTS_BACK and bool(frame.f_code.co_cellvars or frame.f_code.co_freevars)
+
+
+def _may_run_users(thread: Any) -> bool:
+    """Whether a thread may run the user's code: not one that an installed package, such as a progress bar, runs for
+    itself."""
+    run = type(thread).run
+    function = getattr(thread, "_target", None) if run is threading.Thread.run else run
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return True
+    file = code.co_filename
+    return "site-packages" not in file and "dist-packages" not in file and file not in _OWN_THREADS
 
 
 def _variables(frame: FrameType) -> dict[str, int]:
