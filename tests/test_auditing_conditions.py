@@ -6,7 +6,7 @@ import pytest
 
 import seedbed as sb
 from seedbed import cores
-from seedbed.auditing.conditions import FAMILIES, Circumstances, check, chosen, made, proposed
+from seedbed.auditing.conditions import FAMILIES, Circumstances, check, check_threads, chosen, made, proposed
 from seedbed.auditing.setting import Setting
 
 BASE = Setting()
@@ -105,3 +105,11 @@ def test_settings_add_up():
     both = BASE.but(torch={"onednn": False}).but(torch={"deterministic_algorithms": "warn"}, threads=2)
     assert dict(both.torch) == {"onednn": False, "deterministic_algorithms": "warn"}
     assert BASE.but(variables={"A": "1"}).environment == {"PYTHONHASHSEED": "0", "A": "1"}
+
+
+def test_no_names_and_too_many_threads_are_refused():
+    for call in (lambda: check([]), lambda: check(["threads=9999"]), lambda: check_threads(9999)):
+        with pytest.raises(sb.InputError):
+            call()
+    check_threads(64)
+    check(["threads=16"])

@@ -81,3 +81,40 @@ def test_generators_made_meanwhile_are_what_they_would_have_been():
         assert isinstance(np.random.mtrand._rand, np.random.RandomState)  # as sklearn asks
         again = pickle.loads(pickle.dumps(np.random.RandomState(3)))
         assert again.randint(1000) == np.random.RandomState(3).randint(1000)
+
+
+@pytest.mark.parametrize("name", UNSEEDED)
+def test_a_call_can_be_seeded_to_see_what_comes_of_it(name):
+    ((call, _, _),) = told(UNSEEDED[name])
+    found = []
+    for _ in range(2):
+        with seeding.watched(lambda *each: found.append(each), {call}):
+            UNSEEDED[name]()
+    assert found[0] == found[1]
+    with seeding.watched(lambda *each: found.append(each), {"another call"}):
+        UNSEEDED[name]()
+    assert found[2] != found[1]
+
+
+def test_what_a_seeded_call_returns_is_what_it_would():
+    def made():
+        return random.Random(), np.random.default_rng(), np.random.RandomState(), torch.seed()
+
+    calls = {call for call, _, _ in told(made)}
+    with seeding.watched(lambda *_: None, calls):
+        python, generator, state, seed = made()
+    assert python.random() == random.Random(0).random()
+    assert generator.random() == np.random.default_rng(0).random()
+    assert state.random_sample() == np.random.RandomState(0).random_sample()
+    assert seed == 0
+
+
+def test_what_pythons_own_modules_and_modules_that_are_loaded_make_for_themselves_is_not_told(tmp_path, monkeypatch):
+    import tempfile
+
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "made_when_loaded.py").write_text("import random\nown = random.Random()\n")
+    monkeypatch.syspath_prepend(str(installed))
+    assert not told(lambda: tempfile._RandomNameSequence().rng)
+    assert not told(lambda: __import__("made_when_loaded"))

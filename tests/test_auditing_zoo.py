@@ -47,6 +47,8 @@ def named_line(outcome: Outcome) -> tuple[str, int]:
         pytest.param("hash_order", ["hash=1"], ["hash=1"], "hash-order", marks=pytest.mark.exhaustive),
         ("evaluation_draws", ["again", "evaluation"], ["evaluation"], "evaluation-draws"),
         ("time_seed", ["again"], ["again"], "generator-from-outside"),
+        pytest.param("unrelated_generator", ["again"], ["again"], "value-differs", marks=pytest.mark.slow),
+        pytest.param("thread_scale", ["threads=2"], ["threads=2"], "value-differs", marks=pytest.mark.slow),
         pytest.param("uninitialised", ["memory"], ["memory"], "uninitialised-memory", marks=pytest.mark.slow),
     ],
 )
@@ -120,6 +122,13 @@ def test_of_a_sound_trial_nothing_is_said(tmp_path):
     assert found.repeats is True
     assert found.structure is None
     assert not found.lint
+
+
+@pytest.mark.slow
+def test_of_a_buffer_that_is_written_over_before_it_is_read_a_note_is_all(tmp_path):
+    found = audited("sound_buffer", ["again", "memory"], tmp_path)
+    assert found.repeats is True
+    assert "written over before anything reads it" in found.outcomes[1].note
 
 
 @pytest.mark.exhaustive

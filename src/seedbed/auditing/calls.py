@@ -23,7 +23,9 @@ from seedbed.auditing.of_programs import audit_program
 from seedbed.auditing.seen import seen
 from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
-from seedbed.auditing.tape import Kind, Parting, Tape, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, nothing_came_of_initial, parting
+from seedbed.auditing.timings import times_of, without_times
+from seedbed.auditing.training import steps_per_epoch
 from seedbed.auditing.watching import Silent, Watcher
 from seedbed.building import make_data, make_model
 from seedbed.devices import parse
@@ -39,6 +41,8 @@ from seedbed.torch_settings import settings_for
 from seedbed.trials import Trial
 
 GROWTH_OF_SEEDS = 1  # the seed after is trained too, to measure distances of weights by
+ONE_STEP = "compared after the first step only, since an engine trains whole epochs"
+OVERWRITTEN = "a buffer holds other values at first, is written over before anything reads it, and all else is the same"
 STRUCTURES = 8  # seeds under which a model is made, to see whether its structure depends on them
 
 
@@ -73,7 +77,7 @@ def audit(
         store: where a study may tell the spread over seeds.
         matters: also say how large differences are beside the spread over seeds; where the store has no study, a few
             seeds are trained for it.
-        watcher: told how it goes.
+        watcher: an object with the methods ``begun(what)``, told of each part, and ``said(line)``, of what runs print.
 
     Raises:
         InputError: the experiment, or a condition, cannot be used.
@@ -111,7 +115,7 @@ def audit_source(
     assignment = seed if isinstance(seed, Assignment) else Assignment.plain(check_seed(seed), split)
     if steps is not None:
         count(steps, "steps")
-    count(threads, "threads")
+    conditions_.check_threads(threads)
     if conditions is not None:
         conditions_.check(conditions)
     if isinstance(subject, Trial):
@@ -138,17 +142,20 @@ class _Auditing:
         self._subject, self._assignment, self._limit, self._base = subject, assignment, limit, base
         self._store, self._watcher = store, watcher
         device = parse(base.device)
+        device.check()
         device.prepare()
         self._settings = settings_for(device)
         self._environment = environment.capture(device=device, settings=self._settings)
         self._lab = Lab(source, assignment, folder, limit, self._settings, watcher.said, self._ended)
         self._names: dict[Setting, str] = {}
+        self._ended_runs = self._runs = 0
 
     def audit(self, names: Sequence[str] | None, matters: bool) -> Audit:
         lint = files.read(self._subject)
         kept = spread.comparison(self._subject, self._assignment, self._store)
         self._watcher.begun("the run as it is")
         plain = self._lab[self._base]
+        self._ended_runs = 1
         if plain.error is not None:
             raise WorkerError(f"{self._subject.name} cannot be trained under seed {self._assignment}: {plain.error}")
         primary = self._primary(plain)
@@ -159,9 +166,11 @@ class _Auditing:
         next_seed = self._base.but(seed_offset=GROWTH_OF_SEEDS)
         settings = [setting for each in wanted for setting in (each.against, each.setting)]
         self._names = {each.setting: each.words for each in wanted} | {self._base: "", next_seed: "the next seed"}
-        self._watcher.begun(f"{len(wanted)} conditions")
+        self._runs = len({self._base, *settings} | ({next_seed} if matters else set()))
+        self._watcher.begun(f"{self._ended_runs} of {self._runs} runs trained")
         self._lab.observe([*settings, next_seed] if matters else settings)
         left_out = {} if names is not None else self._refused(wanted)
+        is_whole = self._limit is None or plain.steps < self._limit or plain.steps == self._all_steps()
         outcomes: list[Outcome] = []
         for each in (each for each in wanted if each.words not in left_out):
             outcomes.append(self._outcome(each, primary, outcomes))
@@ -176,6 +185,9 @@ class _Auditing:
             base=conditions_.base_words(self._base, plain.notes.get("threads")),
             steps=plain.steps,
             outcomes=tuple(outcomes),
+            all_steps=None if is_whole else self._all_steps(),
+            is_whole=is_whole,
+            times=() if plain.result is None else times_of(plain.result.scores),
             spread=over_seeds,
             spread_missing=missing,
             structure=self._structure(plain),
@@ -186,9 +198,10 @@ class _Auditing:
         )
 
     def _ended(self, observation: Observation) -> None:
-        words = self._names.get(observation.setting)
-        if words:
-            self._watcher.begun(words)
+        if self._runs and observation.setting in self._names:
+            self._ended_runs += 1
+            words = self._names[observation.setting]
+            self._watcher.begun(f"{self._ended_runs} of {self._runs} runs trained, the last: {words}")
 
     def _refused(self, wanted: Sequence[Condition]) -> dict[str, str]:
         """Conditions that were proposed and turned out to be none, in words, and why: engines that cannot run it."""
@@ -207,8 +220,14 @@ class _Auditing:
     def _primary(self, plain: Observation) -> str | None:
         if isinstance(self._subject, Trial):
             scores = plain.result.scores if plain.result is not None else {}
-            return self._subject.primary or next(iter(scores), None)
+            return self._subject.primary or next(iter(without_times(scores)), None)
         return primary_score(self._subject, make_data(self._subject, self._assignment.split))
+
+    def _all_steps(self) -> int | None:
+        """Steps of the whole training; None where a trial decides them by itself."""
+        if isinstance(self._subject, Trial):
+            return None
+        return self._subject.epochs * steps_per_epoch(self._subject, make_data(self._subject, self._assignment.split))
 
     def _circumstances(self, plain: Observation) -> Circumstances:
         import torch
@@ -238,12 +257,16 @@ class _Auditing:
         elif condition.setting.wide:
             origin = Origin(None)
         elif known is not None:
-            origin, cause, tried = known.origin, known.cause, known.cures
+            origin, cause, tried = self._origin_as_for(known, condition, one, other), known.cause, known.cures
         elif _part(condition, one, other) is not None:
             self._watcher.begun(f"{condition.words}: where they part")
             origin = origins.origin_of(self._lab, condition, one, other)
+        short = condition.setting.engine != REFERENCE and self._limit is not None
+        note = ONE_STEP if short else None
         if origin is None:
-            return Outcome(condition, True, steps=other.steps, seconds_per_step=timed)
+            if compares_steps and nothing_came_of_initial(one.tape, other.tape):
+                note = OVERWRITTEN
+            return Outcome(condition, True, note=note, after_one_step=short, steps=other.steps, seconds_per_step=timed)
         if cause is None and condition.kind != "yardstick":
             unstable = condition.is_repetition or self._is_unstable(other)
             other_draws = one.tape.draws_in_steps != other.tape.draws_in_steps
@@ -252,11 +275,13 @@ class _Auditing:
                 self._watcher.begun(f"{condition.words}: what would cure it")
                 tried = tuple(cures.tried(self._lab, condition, origin, cause.cures, self._limit, unstable=unstable))
         next_seed = self._lab.known(self._base.but(seed_offset=GROWTH_OF_SEEDS))
-        both = one.result is not None and other.result is not None and other.error is None
+        both = bool(one.result and one.result.scores and other.result and other.result.scores and other.error is None)
         return Outcome(
             condition,
             repeats=None if condition.kind == "yardstick" else False,
             why_not=None if other.error is None else first_line(other.error),
+            note=note,
+            after_one_step=short,
             origin=origin,
             cause=cause,
             cures=tried,
@@ -266,6 +291,17 @@ class _Auditing:
             steps=other.steps,
             seconds_per_step=timed,
         )
+
+    def _origin_as_for(
+        self, known: Outcome, condition: Condition, one: Observation, other: Observation
+    ) -> Origin | None:
+        """Where a run parts that was not looked at, since another one was: at the same place for the same reason, or
+        the run differs each time, and this one where it does."""
+        own = _part(condition, one, other)
+        assert known.origin is not None
+        assert known.origin.parting is not None
+        assert own is not None
+        return known.origin if own.place == known.origin.parting.place else Origin(own)
 
     def _is_unstable(self, observation: Observation) -> bool:
         """Whether an equal run, where there was one, is not the same."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Cause, Origin
 from seedbed.auditing.tape import Kind
@@ -39,6 +41,12 @@ UNINITIALISED = Cause(
     "A tensor is read before anything was written to all of it: it holds whatever the memory held before.",
     "Make it with torch.zeros, or write to every element before it is read.",
 )
+UNINITIALISED_OUTSIDE = Cause(
+    "uninitialised-memory",
+    "Nothing is changed but what new memory holds. No operation of torch was seen to read such memory: other code "
+    "does, such as what uses numpy.empty.",
+    "Use numpy.zeros, or write to every element before it is read.",
+)
 UNSEEDED = Cause(
     "generator-from-outside",
     "A generator is made without a seed, or with one that differs each time (the clock, a process number, hash()).",
@@ -74,12 +82,26 @@ EVALUATION_DRAWS = Cause(
     "evaluate more often, or less, changes what is trained.",
     "Give the evaluation's loader a generator of its own, or put the generators back after it.",
 )
+EVALUATION_CHANGES = Cause(
+    "evaluation-changes",
+    "Evaluation changes something that training reads: a buffer, a counter, a mode, what is kept from call to call.",
+    "Let evaluation leave the model as it was: model.eval() before it, model.train() after it, and nothing written "
+    "to in between.",
+)
 OTHER_KERNEL = Cause(
     "other-kernel",
     "Other code computes the same mathematics, and rounds otherwise.",
-    "Report what it depends on (library, instruction set, device), and keep it the same where bits must be the same: "
-    "ATEN_CPU_CAPABILITY=default gives up speed for equal kernels of torch's own on all processors.",
+    "Report what it depends on (library, instruction set, device), and keep it the same where bits must be the same.",
 )
+#: Of these conditions, what keeps the kernels the same.
+_KEPT = {
+    "onednn": "Leave oneDNN on or off for all runs alike (torch.backends.mkldnn.enabled), and report torch's version, "
+    "which brings it.",
+    "deterministic": "Train all runs with deterministic algorithms, or none, and say which.",
+    "isa": "Report the processor; where bits must be the same on another one, ATEN_CPU_CAPABILITY=default gives up "
+    "speed for equal kernels of torch's own on all of them (those of oneDNN and MKL are chosen apart).",
+    "device": "Report the device, and compare runs of one kind of device only.",
+}
 OTHER_DRAWS = Cause(
     "device-draws",
     "A step draws random numbers (dropout, noise), and a GPU draws them from a generator of its own: the same seed "
@@ -109,10 +131,31 @@ VALUE_DIFFERS = Cause(
     "Follow it from the line that is named: it comes from outside the seed, such as the clock, the environment, the "
     "number of threads, the order of a directory.",
 )
+RESULT_DIFFERS = Cause(
+    "result-differs",
+    "All steps of training are the same, and what is told at the end is not: something that evaluation draws, orders "
+    "or takes from the clock.",
+    "Look at what makes these scores and predictions.",
+)
+GENERATOR_ELSEWHERE = Cause(
+    "generator-elsewhere",
+    "The generator that is drawn from stands elsewhere: it was made without a seed, seeded otherwise, or drawn from "
+    "more or less often before.",
+    "Give it a seed that derives from the run's seed (torch.Generator().manual_seed(...), not seed()).",
+)
+OUTSIDE_TORCH = Cause(
+    "outside-torch",
+    "What is read there differs already, and no operation of torch that was looked at had written it: code outside "
+    "torch (numpy, a library, a file) made it, and made something else of it.",
+    "Look at what makes these values; a library that computes in threads rounds otherwise on another number of them.",
+)
 UNKNOWN = Cause("unknown", "What the difference comes from could not be told.", "Look at the step that is named.")
 
 
-#: Of a program, of which nothing but its results is known.
+#: Names of the causes that are rounding alone.
+ROUNDING = frozenset({SPLIT_SUMS.name, OTHER_KERNEL.name, OTHER_ENGINE.name})
+
+#: Of a program, of which nothing but its results is known: the likeliest cause.
 OF_PROGRAMS = {
     "again": Cause(
         "outside",
@@ -122,9 +165,15 @@ OF_PROGRAMS = {
         "the operation and the line.",
     ),
     "hash": HASH_ORDER,
-    "memory": UNINITIALISED,
-    "threads": SPLIT_SUMS,
-    "isa": OTHER_KERNEL,
+    "memory": replace(UNINITIALISED, why="Nothing is changed but what new memory holds: some is read unwritten."),
+    "threads": replace(
+        SPLIT_SUMS,
+        why="Likely sums that threads share are added up in another order on another number of them; or the program "
+        "itself reads their number.",
+    ),
+    "isa": replace(
+        OTHER_KERNEL, remedy=_KEPT["isa"], why="Likely other code computes the same mathematics, and rounds otherwise."
+    ),
 }
 
 
@@ -144,44 +193,51 @@ def cause_of(condition: Condition, origin: Origin, *, unstable: bool = False, ot
         return HASH_ORDER if condition.family == "hash" else UNSEEDED
     if operation is not None and operation.what == "uninitialised":
         return UNINITIALISED
-    if condition.family == "hash" and (operation is None or not operation.is_certain):
-        return HASH_ORDER
-    if condition.family == "evaluation":
-        return EVALUATION_DRAWS
-    if condition.family == "workers" and (operation is None or not operation.is_certain):
-        return WORKER_DRAWS
     if operation is not None and operation.what == "output":
         return _of_output(
             condition.kind == "same" or unstable,
             condition,
             operation.name.split(".")[1] if "." in operation.name else operation.name,
         )
-    if condition.family == "memory":
-        return UNINITIALISED
-    if condition.kind == "same":
-        return _of_repetition(origin)
-    if origin.line is not None:
-        return DRAWS_DIFFER if origin.line.what == "generator" else VALUE_DIFFERS
-    return SPLIT_SUMS if condition.family == "threads" else OTHER_KERNEL
+    if condition.crosses_devices:
+        return _other_kernel(condition)
+    if condition.family in _OF_CHANGES:
+        return _OF_CHANGES[condition.family]
+    if condition.family == "evaluation":
+        draws = origin.line is not None and origin.line.what in ("draws", "generator", "unseeded")
+        return EVALUATION_DRAWS if draws else EVALUATION_CHANGES
+    found = _of_what_comes_in(origin)
+    of_threads = found is OUTSIDE_TORCH and condition.family == "threads"
+    return replace(found, cures=("threads",)) if of_threads else found
+
+
+#: Of what should change nothing and does, where no operation is the origin.
+_OF_CHANGES = {"hash": HASH_ORDER, "workers": WORKER_DRAWS, "memory": UNINITIALISED_OUTSIDE}
 
 
 def _of_output(unstable: bool, condition: Condition, name: str) -> Cause:
     if unstable:
         return RACE if name.lstrip("_").startswith(tuple(each.lstrip("_") for each in _RACING)) else UNSTABLE
-    if condition.family == "threads":
-        return SPLIT_SUMS
-    return OTHER_KERNEL
+    return SPLIT_SUMS if condition.family == "threads" else _other_kernel(condition)
 
 
-def _of_repetition(origin: Origin) -> Cause:
+def _other_kernel(condition: Condition) -> Cause:
+    return replace(OTHER_KERNEL, remedy=_KEPT.get(condition.family, OTHER_KERNEL.remedy))
+
+
+def _of_what_comes_in(origin: Origin) -> Cause:
+    """Of a difference that no operation makes: what is computed with, or what is done, is another one already."""
     if origin.within_libraries:
         return IN_LIBRARY
     if origin.line is not None:
         if origin.line.what == "unseeded":
             return UNSEEDED_DRAW
         return DRAWS_DIFFER if origin.line.what == "generator" else VALUE_DIFFERS
+    if origin.operation is not None:
+        by_what = {"generator": GENERATOR_ELSEWHERE, "input": OUTSIDE_TORCH}
+        return by_what.get(origin.operation.what, VALUE_DIFFERS)
     if origin.parting is not None and origin.parting.record.kind is Kind.DATA:
         return DATA_DIFFER
-    if origin.operation is not None and origin.operation.what in ("argument", "input"):
-        return VALUE_DIFFERS
+    if origin.caught and origin.not_looked is None and origin.parting is not None:
+        return RESULT_DIFFERS if origin.parting.record.kind is Kind.RESULT else OUTSIDE_TORCH
     return UNKNOWN

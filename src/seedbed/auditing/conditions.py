@@ -10,10 +10,12 @@ from typing import Literal
 from seedbed import cores, devices
 from seedbed.auditing.setting import Setting
 from seedbed.errors import InputError
+from seedbed.stats.checks import count
 
 #: ``same``: nothing that a user would call a change; ``rounding``: other sums in another order, or other code for the
 #: same mathematics; ``yardstick``: no condition at all, but something to measure by.
 Role = Literal["same", "rounding", "yardstick"]
+MOST_THREADS, THREADS_A_CORE = 64, 4  # whichever is more; far more of them would only wait for each other
 HASH_SEEDS = (1, 2)
 PERTURBED = "165"  # the byte that glibc fills memory with, when it is allocated
 CAPABILITIES = ("default", "avx2", "avx512")  # of torch on x86, the plainest first
@@ -66,7 +68,7 @@ class Circumstances:
         is_trial: a function of the user's own, and no experiment.
         is_program: a command, which is set from outside only.
         loads_items: training rows are made one by one, by code of the user's.
-        evaluates: a trial moves a generator between ``model.eval()`` and ``model.train()``.
+        evaluates: a trial moves a generator in its evaluations.
         devices: others that torch could compute on.
         fills_memory: the system's library fills new memory where it is told to.
     """
@@ -96,8 +98,18 @@ FAMILIES: Mapping[str, str] = {
 }
 
 
+def check_threads(number: int) -> None:
+    """Raise an InputError where no run can be computed on so many threads."""
+    count(number, "threads")
+    most = max(MOST_THREADS, THREADS_A_CORE * cores.available())
+    if number > most:
+        raise InputError(f"threads must be at most {most} on this machine of {cores.available()} cores, got {number}")
+
+
 def check(names: Sequence[str]) -> None:
-    """Raise an InputError where one of these names is none of a condition."""
+    """Raise an InputError where there are no names, or one of them is none of a condition."""
+    if not names:
+        raise InputError(f"no condition is named; conditions are {', '.join(FAMILIES)}")
     for name in names:
         family, equals, value = name.partition("=")
         if family not in FAMILIES:
@@ -108,6 +120,8 @@ def check(names: Sequence[str]) -> None:
             least = 1 if family == "threads" else 0
             if not value.isdecimal() or int(value) < least:
                 raise InputError(f"{family}= takes a whole number of at least {least}, got {name!r}")
+            if family == "threads":
+                check_threads(int(value))
         elif family == "isa":
             if value not in CAPABILITIES:
                 raise InputError(f"isa= takes one of {', '.join(CAPABILITIES)}; got {name!r}")
@@ -175,7 +189,7 @@ _WITHIN = ("onednn", "deterministic", "workers", "evaluation", "engine", "device
 _WHY_NONE = {
     "memory": "only glibc fills new memory where it is told to",
     "workers": "no training rows are made one by one, so that no DataLoader's workers could make them",
-    "evaluation": "no generator was seen to move between model.eval() and model.train()",
+    "evaluation": "no generator was seen to move from model.eval() to the last call of the model before model.train()",
     "isa": "torch knows of no plainer instruction sets for this processor",
     "device": "torch sees no other device",
     "threads": "there is one core; a number can be given all the same, such as threads=2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,11 @@ class Origin:
     within_libraries: tuple[str, ...] = ()
     caught: bool = True
     not_looked: str | None = None
+
+    @property
+    def parting_is_structural(self) -> bool:
+        """Whether something else happened there, and not the same thing with another result."""
+        return self.parting is not None and self.parting.is_structural
 
     @property
     def users_line(self) -> Line | None:
@@ -121,17 +127,22 @@ class Outcome:
     Attributes:
         repeats: None where that could not be told.
         why_not: why not.
-        as_for: the condition that was looked at closely for this one too, since it parts at the same place.
+        note: what must be known of how it was compared.
+        as_for: the condition that was looked at closely and not this one: it parts at the same place, or the run is
+            another one each time.
+        after_one_step: an engine, of which the weights after one step were compared, and no more.
         growth: from the first steps to the end.
     """
 
     condition: Condition
     repeats: bool | None
     why_not: str | None = None
+    note: str | None = None
     origin: Origin | None = None
     cause: Cause | None = None
     cures: tuple[Cure, ...] = ()
     as_for: str | None = None
+    after_one_step: bool = False
     growth: tuple[Apart, ...] = ()
     effect: Effect | None = None
     steps: int = 0
@@ -179,10 +190,14 @@ class Audit(Displayed):
         seeds: of the run, as people write them.
         primary: the score that is followed.
         base: what the conditions change, in words.
+        steps: of training, that were compared.
+        all_steps: how many the whole training has; None where ``steps`` are all, or it is not known.
+        is_whole: whether the training was compared to its end.
         outcomes: of each condition.
         spread: None where it was not asked for, or is not known.
         structure: None where it does not change with the seed.
         lint: what reading the user's files found.
+        times: scores that are times, by their names, and are not compared.
         left_out: conditions that do not apply, in words, and why.
         by_results: what was compared is the results of a program, as it tells them, and no steps.
         environment: of the audit.
@@ -195,10 +210,13 @@ class Audit(Displayed):
     base: str
     steps: int
     outcomes: tuple[Outcome, ...]
+    all_steps: int | None = None
+    is_whole: bool = True
     spread: Spread | None = None
     spread_missing: str | None = None
     structure: Structure | None = None
     lint: tuple[Finding, ...] = ()
+    times: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     by_results: bool = False
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -220,6 +238,16 @@ class Audit(Displayed):
         if self.differing:
             return False
         return None if any(each.repeats is None for each in self.asked) or not self.asked else True
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a few sentences."""
+        # By name: what puts results into words is above them.
+        words: str = importlib.import_module("seedbed.words.auditing").verdict(self)
+        return words
+
+    def __str__(self) -> str:
+        return self.verdict
 
     @property
     def exit_status(self) -> int:

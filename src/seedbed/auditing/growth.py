@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from seedbed.agreement import predicted_otherwise
 from seedbed.auditing.findings import Apart, Effect
 from seedbed.auditing.lab import Observation
+from seedbed.auditing.timings import without_times
 from seedbed.records import RunResult
 
 
@@ -51,5 +52,6 @@ def effect(one: RunResult, other: RunResult, primary: str | None) -> Effect:
         if theirs is not None and theirs.shape == ours.shape:
             examples += len(ours)
             flipped += predicted_otherwise(ours, theirs)
-    scores = {name: _change(value, other.scores[name]) for name, value in one.scores.items() if name in other.scores}
+    told = without_times(one.scores)
+    scores = {name: _change(value, other.scores[name]) for name, value in told.items() if name in other.scores}
     return Effect(flipped, examples, scores.get(primary) if primary is not None else None, scores)

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -24,10 +25,14 @@ from seedbed.auditing.setting import Setting
 from seedbed.auditing.subject import Source
 from seedbed.auditing.tape import Tape
 from seedbed.auditing.task import ObservationTask
+from seedbed.auditing.training import ROWS_SEEN
 from seedbed.errors import SeedbedError
 from seedbed.executors import Output, ProcessExecutor, Progress
 from seedbed.records import RunResult, Status
 from seedbed.seeds import LARGEST_SEED, Assignment
+
+KEPT = 1 << 24  # bytes that were recorded of a window, above which they are not kept for another comparison
+RECORDED = ("operations", "values", "lines")  # files of a window
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ class Observation:
         return Tape(self.folder)
 
     @property
+    def is_to_be_alone(self) -> bool:
+        """Whether it is a trial that used a GPU by itself, or wrote files of its own, so that no two of its runs may go
+        on at a time."""
+        return bool(self.notes.get("uses_gpu") or self.notes.get("writes_files"))
+
+    @property
     def seconds_per_step(self) -> float:
         """Of training and loading, the first step left out, and without observing; NaN of fewer than two steps."""
         return float(self.notes.get("seconds_per_step", math.nan))
@@ -59,6 +70,12 @@ class Observation:
     def steps(self) -> int:
         """Of training."""
         return int(self.notes.get("steps", 0)) or max(self.snapshots, default=0)
+
+    @property
+    def recorded(self) -> int:
+        """Bytes of operations and lines, where it was looked at closely."""
+        files = (self.folder / name for name in RECORDED)
+        return sum(each.stat().st_size for each in files if each.exists())
 
     @cached_property
     def snapshots(self) -> Mapping[int, Path]:
@@ -83,6 +100,7 @@ class _Wanted:
     setting: Setting
     limit: int | None
     window: Window | None = None
+    all_rows: bool = False
 
 
 class Lab:
@@ -109,6 +127,7 @@ class Lab:
         self._source, self._assignment, self._folder, self._limit = source, assignment, folder, limit
         self._settings, self._said, self._told = settings, said, told
         self._known: dict[_Wanted, Observation] = {}
+        self._alone = False
         self._numbers = itertools.count()
 
     def observe(self, settings: Iterable[Setting], limit: int | None = None) -> list[Observation]:
@@ -130,14 +149,35 @@ class Lab:
         """What was seen under a setting, where it was observed already."""
         return self._known.get(_Wanted(setting, self._limit))
 
-    def closely(self, settings: Iterable[Setting], window: Window, limit: int) -> list[Observation]:
-        """Runs under these settings, in their order, with a window of each looked at closely; so many steps of them."""
-        return self._all([_Wanted(each, limit, window) for each in settings])
+    def capped(self, steps: int | None) -> int | None:
+        """So many steps, or as many as the audit has where that is less; None: all that it has."""
+        return self._limit if steps is None else min(steps, self._limit or steps)
+
+    def closely(
+        self, settings: Iterable[Setting], window: Window, limit: int | None, *, all_rows: bool = False
+    ) -> list[Observation]:
+        """Runs under these settings, in their order, with a window of each looked at closely.
+
+        Args:
+            limit: steps of them; None: as many as the audit's.
+            all_rows: every row of the data is looked at, as in a run of all steps.
+        """
+        steps = self._limit if limit is None else limit
+        return self._all([_Wanted(each, steps, window, all_rows and self._limit is None) for each in settings])
+
+    def forget(self, observations: Iterable[Observation]) -> None:
+        """Take away what was recorded closely of these runs, where it is large: it has been compared."""
+        gone = {id(each) for each in observations if each.recorded > KEPT}
+        for wanted, each in list(self._known.items()):
+            if id(each) in gone and wanted.window is not None:
+                del self._known[wanted]
+                shutil.rmtree(each.folder, ignore_errors=True)
 
     def _all(self, wanted: list[_Wanted]) -> list[Observation]:
         new = [each for each in dict.fromkeys(wanted) if each not in self._known]
         for each, found in self._side_by_side(new):
             self._known[each] = found
+            self._alone |= found.is_to_be_alone
             if each.window is None:
                 self._told(found)
         return [self._known[each] for each in wanted]
@@ -163,7 +203,7 @@ class Lab:
                 for each in group:
                     waiting.put(each)
                     count += 1
-                at_once = max(1, cores.available() // threads) if device == "cpu" else 1
+                at_once = 1 if device != "cpu" or self._alone else max(1, cores.available() // threads)
                 for _ in range(min(count, at_once)):
                     running.begin(work, waiting)
                 for _ in range(count):
@@ -176,7 +216,10 @@ class Lab:
 
     def _observed(self, wanted: _Wanted, running: _Running) -> Observation:
         setting, folder = wanted.setting, self._folder / str(next(self._numbers))
-        task = ObservationTask(self._source, setting, str(folder), wanted.limit, wanted.window, self._settings)
+        rows_seen = None if wanted.all_rows or wanted.limit is None else ROWS_SEEN
+        task = ObservationTask(
+            self._source, setting, str(folder), wanted.limit, wanted.window, self._settings, rows_seen
+        )
         assignment = _later(self._assignment, setting.seed_offset)
         result: RunResult | None = None
         error: str | None = None
@@ -190,12 +233,14 @@ class Lab:
                         (result,) = each
             except SeedbedError as broken:
                 error = str(broken)
+        notes = folder / "notes"
+        seen = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+        if seen.get("ended_itself"):  # its code went on whatever was raised
+            result, error = RunResult(assignment, Status.DONE), None
         if result is None and error is None:
             error = "it was stopped"
         if result is not None and result.status is Status.FAILED:
             error = result.error
-        notes = folder / "notes"
-        seen = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
         return Observation(setting, folder, result, error, seen)
 
 

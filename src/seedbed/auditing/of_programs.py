@@ -13,13 +13,13 @@ from seedbed.auditing.causes import OF_PROGRAMS
 from seedbed.auditing.conditions import Circumstances, Condition
 from seedbed.auditing.findings import Audit, Cure, Origin, Outcome, Spread
 from seedbed.auditing.setting import Setting
+from seedbed.auditing.timings import times_of, without_times
 from seedbed.auditing.watching import Silent, Watcher
 from seedbed.errors import SeedbedError, WorkerError, first_line
 from seedbed.programs import Program
 from seedbed.programs.task import ProgramTrainer
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment, check_seed
-from seedbed.stats.checks import count
 from seedbed.store import DEFAULT, Comparison
 
 
@@ -46,7 +46,9 @@ def audit_program(
         WorkerError: the run itself fails.
     """
     assignment = seed if isinstance(seed, Assignment) else Assignment.plain(check_seed(seed))
-    count(threads, "threads")
+    conditions_.check_threads(threads)
+    if conditions is not None:
+        conditions_.check(conditions)
     program.check((assignment,), at_once=1)
     base = Setting(threads=threads)
     found = Circumstances(is_program=True, capability=_capability())
@@ -65,7 +67,7 @@ class _ProgramAudit:
         plain = self._run(base)
         if plain.status is Status.FAILED:
             raise WorkerError(f"the program fails under seed {self._assignment}: {plain.error}")
-        primary = self._program.primary or next(iter(plain.scores))
+        primary = self._program.primary or next(iter(without_times(plain.scores)))
         outcomes: list[Outcome] = []
         for each in wanted:
             outcomes.append(self._outcome(each, primary, outcomes))
@@ -83,6 +85,7 @@ class _ProgramAudit:
             spread=over_seeds,
             spread_missing=missing,
             lint=tuple(files.read(self._program)),
+            times=times_of(plain.scores),
             by_results=True,
             environment=dict(environment.of_packages(self._program.environment()).identity),
             is_of_stored=kept is not None and not kept.differences,
@@ -139,7 +142,8 @@ class _ProgramAudit:
 
 def _same(one: RunResult, other: RunResult) -> bool:
     """Whether two results are the same; of those that are no numbers, too."""
-    return repr(sorted(one.scores.items())) == repr(sorted(other.scores.items()))
+    ours, theirs = (sorted(without_times(each.scores).items()) for each in (one, other))
+    return repr(ours) == repr(theirs)
 
 
 def _explains(one: Condition, other: Condition) -> bool:

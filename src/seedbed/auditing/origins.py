@@ -4,26 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seedbed.auditing.closely import LineParting, OperationParting, drawing_line, line_parting, operation_parting
+from seedbed.auditing.closely import (
+    LineParting,
+    OperationParting,
+    drawing_line,
+    is_cut_short,
+    line_parting,
+    operation_parting,
+)
 from seedbed.auditing.conditions import Condition
 from seedbed.auditing.findings import Origin
 from seedbed.auditing.lab import Lab, Observation
 from seedbed.auditing.observing import Window
 from seedbed.auditing.seen import seeded_otherwise
 from seedbed.auditing.setting import Setting
-from seedbed.auditing.tape import Kind, Parting, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, agree, parting
 from seedbed.errors import first_line
 
 TRIES = 3  # to catch a difference that is not there each time
 STEPS_WATCHED = 10  # in which it may come up again
+STEPS_BEYOND = 10  # that are compared where a generator is seeded to see whether it is the reason
 _PER_STEP = 6  # records, where there are GPUs
 NEAR = 50  # records from the start, of which all is soon looked at
+WIDER = (50, 250)  # records before the parting that are looked at where the nearest do not tell
 FARTHEST = 1000  # records from the start, of all of which operations and lines can be recorded
 _TRIED, _CONTROL = 100, 200  # numbers of repetitions that no condition uses
 
 
 class _NotLookedError(Exception):
     """A run cannot be trained with every operation and line recorded; its message says why."""
+
+
+class _EarlierError(Exception):
+    """Two equal runs that were trained again part before what was looked at closely."""
+
+    def __init__(self, parting: Parting) -> None:
+        super().__init__(parting)
+        self.parting = parting
+
+
+class _SameAgainError(Exception):
+    """Two equal runs part again, and nothing that was recorded of them differs."""
 
 
 _Found = tuple[OperationParting | None, LineParting | None]
@@ -35,47 +56,77 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
     if found is None:
         return None
     own, libraries = _seeded_otherwise(lab, condition, one, other)
-    if own and found.record.kind not in (Kind.STEP, Kind.RESULT):
-        return Origin(found, seeding=own[0])
+    if own and _comes_of(lab, condition, own, found):
+        alone = (each for each in own[:-1] if _comes_of(lab, condition, (each,), found))
+        return Origin(found, seeding=own[-1] if len(own) == 1 else next(alone, own[-1]))
     if condition.family in ("workers", "evaluation"):
-        line = _drawing(lab, condition, found)
+        line = _drawing(lab, condition, found, one.tape)
         if line is not None:
             return Origin(found, line=line)
-    look = _repeated if condition.is_repetition else _once
+    if libraries and _comes_of(lab, condition, libraries, found):
+        return Origin(found, within_libraries=libraries)
+    came_up = True
     try:
-        operation, line = look(lab, condition, found)
+        if condition.is_repetition:
+            operation, line, came_up = _repeated(lab, condition, found, one.tape)
+        else:
+            operation, line = _once(lab, condition, found, one.tape)
     except _NotLookedError as error:
         return Origin(found, caught=False, not_looked=str(error))
-    if own and (operation is None or not operation.is_certain):
-        return Origin(found, seeding=own[0])
-    nothing = operation is None and line is None
-    return Origin(found, operation, line, within_libraries=libraries if nothing else (), caught=not nothing)
+    if condition.family == "workers" and operation is not None and not operation.is_certain:
+        operation = None  # what a loader does in the place of another says nothing to who uses it
+    return Origin(found, operation, line, caught=came_up)
 
 
-def _once(lab: Lab, condition: Condition, found: Parting) -> _Found:
+def _comes_of(lab: Lab, condition: Condition, calls: tuple[str, ...], found: Parting) -> bool:
+    """Whether two runs part because of generators that start otherwise: they no longer do where these calls leave
+    generators of one seed."""
+    pair = [each.but(seeded=calls) for each in (condition.against, condition.setting)]
+    steps = None if found.record.kind is Kind.RESULT else max(1, found.record.step) + STEPS_BEYOND
+    ours, theirs = lab.observe(pair, lab.capped(steps))
+    if ours.error is not None or theirs.error is not None:
+        return False
+    return parting(ours.tape, theirs.tape) is None if steps is None else agree(ours.tape, theirs.tape)
+
+
+def _once(lab: Lab, condition: Condition, found: Parting, tape: Tape) -> _Found:
     """Of two runs that part there each time; a third, which should be the same as the first, tells what differs in
     equal runs: times, process numbers, scratch space of operations."""
     pair = condition.against, condition.setting
     control = condition.against.but(repetition=_CONTROL)
     # What moves the data to another device, long before, is another sequence of operations, and no difference.
-    windows = [_nearest(found)] if condition.crosses_devices else list(_windows(found))
-    return _searched(lab, pair, control, windows, max(1, found.record.step), across_devices=condition.crosses_devices)
+    windows = [_nearest(found, tape)] if condition.crosses_devices else list(_windows(found, tape))
+    return _searched(lab, pair, control, windows, found, across_devices=condition.crosses_devices)
 
 
-def _repeated(lab: Lab, condition: Condition, found: Parting) -> _Found:
-    """Of two runs that should be the same, and may part elsewhere the next time."""
-    windows, nearest = list(_windows(found)), _nearest(found)
-    if found.record.kind in (Kind.BATCH, Kind.STEP, Kind.GENERATORS, Kind.GPUS):
-        before = max(0, nearest.start - _PER_STEP * (STEPS_WATCHED // 2))
-        watched = Window(before, nearest.end + _PER_STEP * STEPS_WATCHED)
-        windows = [watched if each == nearest else each for each in windows]
-    steps = max(1, found.record.step) + STEPS_WATCHED
+def _repeated(
+    lab: Lab, condition: Condition, found: Parting, tape: Tape
+) -> tuple[OperationParting | None, LineParting | None, bool]:
+    """Of two runs that should be the same, and may part elsewhere the next time; and whether they parted again."""
+    came_up = False
     for number in range(TRIES):
-        one, other = (condition.against.but(repetition=_TRIED + 2 * number + k) for k in range(2))
-        operation, line = _searched(lab, (one, other), None, windows, steps)
+        pair = [condition.against.but(repetition=_TRIED + 2 * number + k) for k in range(2)]
+        try:
+            operation, line = _searched(lab, (pair[0], pair[1]), None, _watched(found, tape), found, STEPS_WATCHED)
+        except _EarlierError as error:
+            found, came_up = error.parting, True
+            continue
+        except _SameAgainError:
+            came_up = True
+            continue
         if operation is not None or line is not None:
-            return operation, line
-    return None, None
+            return operation, line, True
+    return None, None, came_up
+
+
+def _watched(found: Parting, tape: Tape) -> list[Window]:
+    """Where to look for what may come up a little earlier or later the next time."""
+    windows, nearest = list(_windows(found, tape)), _nearest(found, tape)
+    if found.record.kind not in (Kind.BATCH, Kind.STEP, Kind.GENERATORS, Kind.GPUS):
+        return windows
+    before = max(0, nearest.start - _PER_STEP * (STEPS_WATCHED // 2))
+    wider = Window(before, nearest.end + _PER_STEP * STEPS_WATCHED)
+    return [wider if each == nearest else each for each in windows]
 
 
 def _searched(
@@ -83,33 +134,58 @@ def _searched(
     pair: tuple[Setting, Setting],
     control: Setting | None,
     windows: list[Window],
-    steps: int,
+    parted: Parting,
+    beyond: int = 0,
     *,
     across_devices: bool = False,
 ) -> _Found:
-    """Look at one window after the other, until one tells where the runs part."""
+    """Look at one window after the other, until one tells where the runs part.
+
+    Args:
+        beyond: steps that are trained beyond where they parted.
+
+    Raises:
+        _EarlierError: without a control, the two part before a window.
+        _SameAgainError: without a control, they part, and nothing tells where.
+        _NotLookedError: they cannot be looked at.
+    """
+    kind, step = parted.record.kind, max(1, parted.record.step) + beyond
+    steps = None if kind is Kind.RESULT else lab.capped(step)  # the result is told when all steps are over
     found: _Found = None, None
+    came_up = False
     for window in windows:
         settings = pair if control is None else (*pair, control)
-        ours, theirs, *same = seen = lab.closely(settings, window, steps)
-        for each in seen:
-            own = lab.known(each.setting)
-            if each.error is not None and (own is None or own.error is None):  # not one that fails by itself
-                raise _NotLookedError(first_line(each.error))
-        folders = [each.folder for each in same]
-        seen_here = _first(
-            operation_parting(ours.folder, theirs.folder, folders),
-            line_parting(
-                ours.folder,
-                theirs.folder,
-                folders,
-                variables_last=control is None,
-                across_devices=across_devices,
-            ),
-        )
+        seen = lab.closely(settings, window, steps, all_rows=kind is Kind.DATA)
+        try:
+            seen_here = _compared(lab, seen, window, control=control is not None, across_devices=across_devices)
+            came_up |= control is None and parting(seen[0].tape, seen[1].tape) is not None
+        finally:
+            lab.forget(seen)
         found = found if seen_here == (None, None) else seen_here
         if _is_first(seen_here, window):
             break
+    if came_up and found == (None, None):
+        raise _SameAgainError
+    return found
+
+
+def _compared(lab: Lab, seen: list[Observation], window: Window, *, control: bool, across_devices: bool) -> _Found:
+    ours, theirs, *same = seen
+    for each in seen:
+        own = lab.known(each.setting)
+        if each.error is not None and (own is None or own.error is None):  # not one that fails by itself
+            raise _NotLookedError(first_line(each.error))
+    if not control:
+        apart = parting(ours.tape, theirs.tape)
+        if apart is not None and apart.place < window.start:
+            raise _EarlierError(apart)
+    folders = [each.folder for each in same]
+    found = _first(
+        operation_parting(ours.folder, theirs.folder, folders),
+        line_parting(ours.folder, theirs.folder, folders, variables_last=not control, across_devices=across_devices),
+    )
+    if found == (None, None) and is_cut_short(ours.folder):
+        raise _NotLookedError("there are more operations or lines than are recorded")
     return found
 
 
@@ -124,32 +200,57 @@ def _is_first(found: _Found, window: Window) -> bool:
     return line is not None or (operation is not None and operation.what != "input")
 
 
-def _drawing(lab: Lab, condition: Condition, found: Parting) -> LineParting | None:
+def _drawing(lab: Lab, condition: Condition, found: Parting, tape: Tape) -> LineParting | None:
     """The line that draws where rows are loaded, or a model is evaluated: it is not where the runs part that says why,
     since one of them loads elsewhere, or undoes what was drawn."""
     plain = condition.against.but(workers=0) if condition.family == "workers" else condition.against
-    (seen,) = lab.closely([plain], _nearest(found), max(1, found.record.step))
-    return drawing_line(seen.folder, evaluating=condition.family == "evaluation")
+    for window in _windows(found, tape):
+        seen = lab.closely([plain], window, lab.capped(max(1, found.record.step)))
+        line = drawing_line(seen[0].folder, evaluating=condition.family == "evaluation")
+        lab.forget(seen)
+        if line is not None:
+            return line
+    return None
 
 
-def _nearest(found: Parting) -> Window:
+def _nearest(found: Parting, tape: Tape) -> Window:
     """The part of the tape in which what differs in its last record was made, or came in."""
+    kind, place = found.record.kind, found.place
+    if kind is Kind.STEP:
+        return Window(_begun(found, tape), place)
     back = {Kind.WEIGHTS: 1, Kind.GENERATORS: 1, Kind.GPUS: 2}
-    before = found.place - back.get(found.record.kind, 0)
-    return Window(max(0, before), found.place)
+    return Window(max(0, place - back.get(kind, 0)), place)
 
 
-def _windows(found: Parting) -> Iterator[Window]:
+def _begun(found: Parting, tape: Tape) -> int:
+    """The place at which the first batch of a step was seen, and where generators stood: of several batches, whose
+    gradients are added up, all are the step's."""
+    first = found.place
+    while first and tape[first - 1].step == found.record.step:
+        first -= 1
+    begun = first + 1
+    while begun < found.place and tape[begun].kind in (Kind.GENERATORS, Kind.GPUS):
+        begun += 1
+    return min(begun, found.place)
+
+
+def _windows(found: Parting, tape: Tape) -> Iterator[Window]:
     """The parts of the tape to be looked at, in this order, for what made the record at its end differ."""
-    nearest = _nearest(found)
+    nearest = _nearest(found, tape)
     whole = Window(0, found.place)  # what reaches the training there may have been made long before
     near = 0 < nearest.start < NEAR
     # A step began with equal weights, rows and generators: what computes otherwise mostly stands in it.
     if near and found.record.kind is not Kind.STEP:
         yield whole
     yield nearest
-    if nearest.start and ((near and found.record.kind is Kind.STEP) or NEAR <= nearest.start < FARTHEST):
+    if near and found.record.kind is Kind.STEP:
         yield whole
+    if nearest.start >= NEAR:
+        for width in WIDER:
+            if found.place > width:
+                yield Window(found.place - width, found.place)
+        if nearest.start < FARTHEST:
+            yield whole
 
 
 def _first(operation: OperationParting | None, line: LineParting | None) -> _Found:

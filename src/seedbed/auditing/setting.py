@@ -23,6 +23,7 @@ class Setting:
         engine: that computes.
         wide: parameters, inputs and arithmetic in float64.
         device: that computes.
+        seeded: calls of the user's code that make or seed a generator (``seeding``), which is seeded with 0 there.
         repetition: which of several equal runs it is.
         seed_offset: added to the seed: another run, for comparison.
     """
@@ -36,6 +37,7 @@ class Setting:
     engine: str = REFERENCE
     wide: bool = False
     device: str = "cpu"
+    seeded: tuple[str, ...] = ()
     repetition: int = 0
     seed_offset: int = 0
 

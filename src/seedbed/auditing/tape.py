@@ -126,6 +126,16 @@ class Tape:
         part = self._records[:end]
         return np.where(part["kind"] == Kind.GPUS, part["digest"], 0)
 
+    def apart_in(self, other: Tape, length: int) -> set[Kind | None]:
+        """Kinds of the records before a place that differ, each by itself; None among them where what was seen is of
+        another kind, step or label."""
+        ours, theirs = self._records[:length], other._records[:length]
+        labels = self._labels[: int(ours["label"].max(initial=0)) + 1]  # numbered as they came
+        same = labels == other._labels[: len(labels)]
+        if not same or any((ours[name] != theirs[name]).any() for name in ("kind", "step", "label")):
+            return {None}
+        return {Kind(int(kind)) for kind in np.unique(ours["kind"][ours["digest"] != theirs["digest"]])}
+
     @property
     def draws_in_steps(self) -> bool:
         """Whether a global generator of the processor moved within a step."""
@@ -149,9 +159,22 @@ class Tape:
 def agree(one: Tape, other: Tape) -> bool:
     """Whether two tapes are the same as far as the one goes that was ended earlier."""
     length = min(each.training for each in (one, other))
-    return length == 0 or (
-        one.chain(length - 1) == other.chain(length - 1) and np.array_equal(one.gpus(length), other.gpus(length))
-    )
+    if not length:
+        return True
+    chains = one.chain(length - 1) == other.chain(length - 1) or nothing_came_of_initial(one, other, length)
+    return chains and np.array_equal(one.gpus(length), other.gpus(length))
+
+
+def nothing_came_of_initial(one: Tape, other: Tape, length: int | None = None) -> bool:
+    """Whether two tapes differ, and in initial values alone: those of buffers that were written to before anything read
+    them, or every step after them would differ.
+
+    Args:
+        length: records that are compared; where not given all, of which both must then have as many.
+    """
+    if length is None and len(one) != len(other):
+        return False
+    return one.steps > 0 and one.apart_in(other, len(one) if length is None else length) == {Kind.WEIGHTS}
 
 
 @dataclass(frozen=True)
@@ -178,7 +201,7 @@ class Parting:
 
 
 def parting(one: Tape, other: Tape, *, across_devices: bool = False) -> Parting | None:
-    """Where two tapes part, by bisection; None where they are the same.
+    """Where two tapes part, by bisection; None where they are the same, or nothing came of what differs.
 
     Args:
         across_devices: where the generators of GPUs stand is no part of it.
@@ -197,5 +220,7 @@ def parting(one: Tape, other: Tape, *, across_devices: bool = False) -> Parting 
             low = int(elsewhere[0])
             return Parting(low, one[low], other[low])
     if low == shorter and len(one) == len(other):
+        return None
+    if low < shorter and one[low].kind is Kind.WEIGHTS and nothing_came_of_initial(one, other):
         return None
     return Parting(low, one[low] if low < len(one) else None, other[low] if low < len(other) else None)

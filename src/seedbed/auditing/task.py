@@ -14,6 +14,7 @@ from seedbed.auditing import seeding
 from seedbed.auditing.observing import Enough, Observer, Window
 from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
+from seedbed.auditing.timings import without_times
 from seedbed.auditing.training import train_by_engine, train_by_reference
 from seedbed.auditing.trial_hooks import observed
 from seedbed.devices import parse
@@ -35,6 +36,7 @@ class ObservationTask:
         limit: steps of training; None: all.
         window: to be looked at closely.
         settings: of torch, beside which the setting's own stand.
+        rows_seen: of sets of an experiment that are made row by row; None: all.
     """
 
     source: Source
@@ -43,6 +45,7 @@ class ObservationTask:
     limit: int | None
     window: Window | None
     settings: Mapping[str, Any]
+    rows_seen: int | None = None
 
     @property
     def threads(self) -> int:
@@ -80,11 +83,11 @@ class _Trainer:
     def _run(self, assignment: Assignment, told: Telling) -> RunResult:
         task, folder = self._task, Path(self._task.folder)
         with Observer(folder, task.limit, task.window) as observer:
-            with seeding.watched(observer.seeded):
+            with seeding.watched(observer.seeded, task.setting.seeded):
                 subject = task.source.build()
                 result, notes = self._trained(subject, assignment, observer, told)
             if result.status is not Status.FAILED:
-                observer.ended((sorted(result.scores.items()), sorted(result.predictions.items())))
+                observer.ended((sorted(without_times(result.scores).items()), sorted(result.predictions.items())))
         notes |= observer.notes
         (folder / "notes").write_text(json.dumps(notes), encoding="utf-8")
         return result
@@ -103,4 +106,4 @@ class _Trainer:
             return result, dataclasses.asdict(notes)
         if setting.engine != REFERENCE:
             return train_by_engine(subject, assignment, setting, Path(self._task.folder), self._task.limit), {}
-        return train_by_reference(subject, assignment, setting, observer, told, self._task.limit)
+        return train_by_reference(subject, assignment, setting, observer, told, self._task.rows_seen)

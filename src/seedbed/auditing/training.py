@@ -36,15 +36,19 @@ def train_by_reference(
     setting: Setting,
     observer: Observer,
     told: Telling,
-    limit: int | None = None,
+    rows_seen: int | None = None,
 ) -> tuple[RunResult, dict[str, Any]]:
-    """Train by the reference engine, every step observed. What the user's code raises is a failed result."""
+    """Train by the reference engine, every step observed. What the user's code raises is a failed result.
+
+    Args:
+        rows_seen: of sets that are made row by row; None: all.
+    """
     since = time.perf_counter()
     device = parse(setting.device)
     notes: dict[str, Any] = {}
     try:
         data = make_data(experiment, assignment.split)
-        _see_data(data, observer, rows=None if limit is None else ROWS_SEEN)
+        _see_data(data, observer, rows_seen)
         tensors = moved(whole_tensors(data.train), device.where)
         notes["loads_items"] = tensors is None
         evaluator = Evaluator(experiment, data, device)
@@ -115,13 +119,14 @@ def train_by_engine(
             from safetensors.torch import load
 
             weights = load(result.weights)
-            steps = experiment.epochs * _steps_per_epoch(experiment, data)
+            steps = experiment.epochs * steps_per_epoch(experiment, data)
             save_snapshot(folder, steps, [weights[name] for name in names])
     except (Exception, SystemExit) as error:
         return failed(assignment, error, since=since)
     return result
 
 
-def _steps_per_epoch(experiment: Experiment, data: Data) -> int:
+def steps_per_epoch(experiment: Experiment, data: Data) -> int:
+    """Steps that an epoch of an experiment takes."""
     rows = len(data.train)  # type: ignore[arg-type]
     return rows // experiment.batch_size + (0 if experiment.drop_last or not rows % experiment.batch_size else 1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, Engine
 
 from seedbed.environment import Environment
-from seedbed.errors import StoreError
+from seedbed.errors import NoStoreError, StoreError
 from seedbed.fingerprint import Fingerprint
 from seedbed.locations import is_url, shown
 from seedbed.records import EvaluationSet, SplitData, Status, unpack_classes
@@ -193,7 +193,7 @@ def _row_or_none(store: str | os.PathLike[str], query: sa.Select[Any]) -> Any:
     """What the query finds, of one row at most; None where there is no store."""
     try:
         engine = connect(store, create=False)
-    except StoreError:  # told when the store is opened to write
+    except NoStoreError:
         return None
     with explained(os.fspath(store)), engine.connect() as connection:
         found = connection.execute(query).one_or_none()
