@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import seedbed as sb
@@ -33,6 +37,13 @@ def tiny(lr: float = 0.1) -> sb.Experiment:
 def unsteady(seed: int) -> dict[str, float]:
     import time
     return {"score": float(time.time_ns())}
+
+@sb.trial
+def endless(seed: int) -> dict[str, float]:
+    import os, time
+    print("pid", os.getpid(), flush=True)
+    time.sleep(600)
+    return {"score": 0.0}
 
 @sb.trial
 def failing(seed: int) -> dict[str, float]:
@@ -105,6 +116,10 @@ def test_a_run_that_fails_is_an_error_that_says_why(target):
         (["people", "--conditions", "threads=0"], "threads= takes a whole number of at least 1"),
         (["people", "-s", "-1"], "seed"),
         (["people", "--timeout", "3"], "--timeout goes with a program"),
+        (["people", "--metric", "a=b"], "--metric goes with a program"),
+        (["people", "--conditions", ","], "no condition is named"),
+        (["people", "--threads", "9999"], "threads must be at most"),
+        (["people", "--store", "."], "is a folder"),
         (["nothing"], "there is no ready experiment 'nothing'"),
         (["people", "--", "echo", "{seed}"], "either a TARGET"),
         (["--", "echo", "1"], "has no {seed}"),
@@ -127,6 +142,44 @@ def test_a_program_is_audited_by_its_results(tmp_path, monkeypatch):
     assert hashed.return_value == 1
     assert "Results that differ: order by" in hashed.stdout
     assert "hashed.py:5: " in hashed.stdout  # what reading it found
+
+
+def test_a_time_is_no_result(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("timed.py").write_text("import json, time\nprint(json.dumps({'seconds': time.time(), 'score': 1}))\n")
+    found = audit("-q", "--conditions", "again", "--", sys.executable, "timed.py", "{seed}")
+    assert found.return_value == 0, found.output
+    assert "Not compared: seconds, by its name a time." in found.stdout
+
+
+def test_a_store_that_is_none_is_refused_before_anything_is_trained(tmp_path):
+    (tmp_path / "store.txt").write_text("words")
+    assert "no SQLite database" in refused("people", "--store", str(tmp_path / "store.txt"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused():
+    assert "device cuda is asked for" in refused("people", "--device", "cuda")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_whatever_ends_it_nothing_stays_behind(target, tmp_path, number):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [sys.executable, "-m", "seedbed", "audit", f"{target}:endless", "--conditions", "again"]
+    process = subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(folder)}, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    worker = next(int(line.partition("pid ")[2]) for line in process.stderr if line.startswith("pid "))
+    assert list(folder.iterdir())
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    process.stderr.close()
+    assert not list(folder.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 def test_a_program_that_fails_is_an_error_that_says_why():

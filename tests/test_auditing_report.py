@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.auditing.causes import RACE, SPLIT_SUMS, UNSEEDED
+from seedbed.auditing.causes import RACE, SPLIT_SUMS, UNSEEDED, VALUE_DIFFERS, cause_of
 from seedbed.auditing.closely import LineParting, OperationParting, Size
 from seedbed.auditing.conditions import made
 from seedbed.auditing.findings import Apart, Audit, Cure, Effect, Origin, Outcome, Spread, Structure
@@ -71,7 +71,12 @@ def test_what_rounds_otherwise_is_set_beside_the_spread_over_seeds():
 
 @pytest.mark.parametrize(
     ("score", "words"),
-    [(0.01, "which is less than another seed makes of it"), (-0.05, "as much as another seed makes of it")],
+    [
+        (0.001, "which is little beside the choice of the seed"),
+        (0.01, "which is less than another seed makes of it"),
+        (0.02, ": about as much as another seed makes of it"),
+        (-0.05, ": more than another seed makes of it"),
+    ],
 )
 def test_larger_effects_are_called_so(score, words):
     outcome = other("threads=2", effect=Effect(3, 1000, score))
@@ -100,6 +105,72 @@ def test_what_does_not_repeat_unchanged_is_told_first():
     (words, sentences), _ = report.findings(found)
     assert words == "the same again"
     assert sentences[0] == "The generator of numpy.random.default_rng at data.py:3 starts otherwise."
+
+
+def test_of_a_run_that_differs_with_nothing_changed_other_conditions_tell_nothing_more():
+    found = audit(other("again"), other("isa=default", as_for="again", origin=Origin(parting(Kind.STEP, 51))))
+    assert report.rows(found)[1][2] == "step 51"
+    ((_, _), (words, (sentence,))) = report.findings(found)
+    assert words == "instruction set default"
+    assert sentence.startswith("The run differs with nothing changed")
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (SPLIT_SUMS, "another result, by rounding."),
+        (VALUE_DIFFERS, "another result."),
+        (None, "another result."),
+        (cause_of(made("isa=default", BASE)[0], Origin(parting(Kind.STEP), PRODUCT)), "another result, by rounding."),
+    ],
+)
+def test_rounding_is_said_where_that_is_known(cause, words):
+    found = audit(same("again"), other("threads=2", cause=cause))
+    assert words in report.verdict(found)
+    assert "rounding" not in report.verdict(dataclasses.replace(found, by_results=True))
+
+
+def test_a_part_of_a_training_is_not_told_as_the_whole():
+    short = audit(same("again"), other("threads=2"), steps=50, all_steps=550, is_whole=False)
+    assert "repeats bit for bit for the first 50 of 550 steps under" in report.verdict(short)
+    assert "After 50 steps test/accuracy differs" in report.verdict(short)
+    assert any("how far they are apart after 50 steps" in note for note in report.notes(short))
+    trial = audit(same("again"), steps=50, is_whole=False, primary=None)
+    assert "gives one result: the first 50 steps repeat" in report.verdict(trial)
+    assert any("a trial that is stopped after 50 steps returns none" in note for note in report.notes(trial))
+
+
+def test_what_must_be_known_of_a_condition_is_noted():
+    engine = Outcome(
+        made("engine=lanes", BASE)[0], True, note="compared after the first step only", after_one_step=True
+    )
+    assert "lanes engine: compared after the first step only." in report.notes(audit(engine))
+    differing = other("engine=lanes", origin=Origin(None), after_one_step=True)
+    assert report.rows(audit(differing))[0][2] == "step 1"
+
+
+def test_other_scores_that_differ_are_not_passed_over():
+    equal = other("threads=2", effect=Effect(0, 1000, 0.0, {"test/accuracy": 0.0, "test/loss": 0.02}))
+    assert "At the end test/accuracy is the same; test/loss is not." in report.verdict(audit(same("again"), equal))
+    unknown = audit(other("threads=2", effect=Effect(0, 1000, 0.0)), other("isa=default", effect=None))
+    assert "test/accuracy is the same where it is known" in report.verdict(unknown)
+
+
+def test_an_audit_that_saw_more_is_kept():
+    whole = audit_json.as_kept(audit(same("again"), same("hash=1")))
+    short = audit_json.as_kept(audit(same("again"), same("hash=1"), is_whole=False))
+    fewer = audit_json.as_kept(audit(same("again")))
+    assert audit_json.saw_more(whole, short)
+    assert audit_json.saw_more(whole, fewer)
+    for now in (whole, audit_json.as_kept(audit(same("again"), same("memory")))):
+        assert not audit_json.saw_more(whole, now)
+    assert not audit_json.saw_more(short, fewer)
+    assert not audit_json.saw_more({"verdict": "of an older kind"}, fewer)
+
+
+def test_as_text_it_is_its_verdict():
+    found = audit(same("again"))
+    assert str(found) == found.verdict == report.verdict(found)
 
 
 def test_a_change_that_should_be_none_is_called_by_its_name():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from typing import Any, ClassVar
 
@@ -80,13 +83,15 @@ def audit(
     from seedbed.auditing.subject import Source
 
     own = program.take(options).program(metrics)
+    if own is None and metrics:
+        raise InputError("--metric goes with a program: ... -- COMMAND")
     names = None if conditions is None else [each.strip() for each in conditions.split(",") if each.strip()]
     errors = Console(stderr=True)
     watcher: Any = _Watcher(errors, quiet=quiet or as_json)
     if own is not None:
         if target or params:
             raise InputError("give either a TARGET with its parameters or a command behind --")
-        with watcher:
+        with _ended_tidily(), watcher:
             found = calls.audit(
                 own, seed, conditions=names, steps=steps, split=split, threads=threads, device=device, store=store,
                 matters=not no_matter, watcher=watcher,
@@ -98,7 +103,7 @@ def audit(
             "... -- COMMAND"
         )
     parameters = parse_parameters(params)
-    with redirect_stdout(sys.stderr), watcher:  # what the experiment's own code prints is no result
+    with redirect_stdout(sys.stderr), _ended_tidily(), watcher:  # what the experiment's own code prints is no result
         found = calls.audit_source(
             Source.named(target[0], parameters), targets.build(target[0], parameters), seed, conditions=names,
             steps=steps, split=split, threads=threads, device=device, store=store, matters=not no_matter,
@@ -107,12 +112,25 @@ def audit(
     return _told(found, store, errors, as_json=as_json)
 
 
+@contextlib.contextmanager
+def _ended_tidily() -> Iterator[None]:
+    """Where the process is told to end within the block, it takes its processes and files away first, as for Ctrl-C."""
+    before = {
+        number: signal.signal(number, lambda own, _: sys.exit(128 + own))
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _told(found: Any, store: str, errors: Any, *, as_json: bool) -> int:
     """Print the answer, and keep it with its study, whose report then tells of it."""
     from rich.console import Console
 
     from seedbed.errors import StoreError
-    from seedbed.store import keep_audit
     from seedbed.words import audit_json
 
     if as_json:
@@ -122,11 +140,24 @@ def _told(found: Any, store: str, errors: Any, *, as_json: bool) -> int:
         show(found, Console())
     if found.is_of_stored:
         try:
-            keep_audit(found.name, audit_json.as_kept(found), store)
+            said = _kept(found, store)
         except StoreError as error:  # the answer stands all the same
-            errors.print(f"The audit could not be kept with its study: {error}", highlight=False, markup=False)
+            said = f"The audit could not be kept with its study: {error}"
+        errors.print(said, highlight=False, markup=False, style="dim", soft_wrap=True)
     status: int = found.exit_status
     return status
+
+
+def _kept(found: Any, store: str) -> str:
+    """Keep an audit with its study, unless one that saw more is kept there; what became of it, as a sentence."""
+    from seedbed.store import keep_audit, kept_audit
+    from seedbed.words import audit_json
+
+    now, before = audit_json.as_kept(found), kept_audit(found.name, store)
+    if before is not None and audit_json.saw_more(before, now):
+        return f"Not kept with the study {found.name}, of which an audit of more steps or conditions is kept."
+    keep_audit(found.name, now, store)
+    return f"Kept with the study {found.name}, whose report tells of it."
 
 
 def show(found: Any, console: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedbed.auditing.findings import Audit, Outcome
@@ -19,11 +19,14 @@ def as_json(audit: Audit) -> dict[str, Any]:
         "seeds": audit.seeds,
         "base": audit.base,
         "steps": audit.steps,
+        "all_steps": audit.all_steps,
+        "is_whole": audit.is_whole,
         "repeats": audit.repeats,
         "verdict": auditing.verdict(audit),
         "primary": audit.primary,
         "spread": json_value(None if audit.spread is None else dataclasses.asdict(audit.spread)),
         "conditions": [_outcome_json(each) for each in audit.outcomes],
+        "times": audit.times,
         "left_out": dict(audit.left_out),
         "structure": json_value(None if audit.structure is None else dataclasses.asdict(audit.structure)),
         "lint": [dataclasses.asdict(each) for each in audit.lint],
@@ -44,11 +47,20 @@ def as_kept(audit: Audit) -> dict[str, Any]:
             "rows": auditing.rows(audit),
             "findings": [[words, sentences] for words, sentences in auditing.findings(audit)],
             "notes": [*auditing.notes(audit), *auditing.lint_lines(audit)],
+            "conditions": [each.condition.name for each in audit.outcomes],
+            "is_whole": audit.is_whole,
             "growth": growths,
             "growth_of_seeds": seeds,
         }
     )
     return kept
+
+
+def saw_more(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether of two kept audits the one was of all steps and the other was not, or of further conditions too."""
+    if one.get("is_whole") != other.get("is_whole"):
+        return bool(one.get("is_whole"))
+    return set(one.get("conditions", ())) > set(other.get("conditions", ()))
 
 
 def growth(audit: Audit) -> tuple[dict[str, list[list[float]]], list[list[float]]]:
@@ -72,6 +84,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "kind": outcome.condition.kind,
         "repeats": outcome.repeats,
         "why_not": outcome.why_not,
+        "note": outcome.note,
         "as_for": outcome.as_for,
         "steps": outcome.steps,
         "seconds_per_step": outcome.seconds_per_step,

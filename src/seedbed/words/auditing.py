@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from seedbed.auditing.causes import OTHER_DRAWS
+from seedbed.auditing.causes import OTHER_DRAWS, ROUNDING
 from seedbed.auditing.findings import Apart, Audit, Cure, Outcome, Spread
 from seedbed.words import parting
 from seedbed.words.rounding import plain
 
 COLUMNS = ("condition", "repeats", "parts", "weights", "predictions", "score")
 GROWTH_SHOWN = 5  # steps
-NEGLIGIBLE, AS_LARGE = 0.1, 1.0  # of the standard deviation over seeds
+NEGLIGIBLE = 0.1  # of the standard deviation over seeds
 
 
 def verdict(audit: Audit) -> str:
@@ -23,17 +23,17 @@ def verdict(audit: Audit) -> str:
     untold = [each for each in asked if each.repeats is None]
     not_told = f" Of {_listed(untold)} nothing can be said." if untold else ""
     if not asked:
-        return f"{who}: no condition was asked, so nothing can be said."
+        return f"{who}: no condition was asked but the yardstick, so nothing can be said."
     if not differing:
         if not repeated:
             return f"{who}: whether it repeats could not be told.{not_told}"
         if audit.by_results:
             same = f"gives the same results, as it tells them, under {_all_of(repeated)}"
             return f"{who}, on {audit.base}, {same}.{not_told}"
-        what = f"all {audit.steps:,} steps repeat" if audit.steps else "its results repeat"
+        what = f"{_which_steps(audit)} repeat" if audit.steps else "its results repeat"
         return f"{who}, on {audit.base}, gives one result: {what} bit for bit under {_all_of(repeated)}.{not_told}"
     unchanged = [each for each in differing if each.condition.name == "again"]
-    own_fault = [each for each in differing if each.condition.kind == "same" and each.as_for is None]
+    own_fault = [each for each in differing if each.condition.kind == "same"]
     if unchanged:
         where = "its results differ" if audit.by_results else f"it parts {parting.where(unchanged[0].origin)}"
         opening = f"{who} is not one result: run again, with nothing changed, {where}."
@@ -43,18 +43,33 @@ def verdict(audit: Audit) -> str:
         )
     elif repeated:
         how = "its results" if audit.by_results else "bit for bit"
+        how += f" for {_which_steps(audit)}" if not audit.is_whole else ""
         opening = (
             f"{who}, on {audit.base}, repeats {how} under {_all_of(repeated)}, but {_listed(differing)} "
-            f"{_gives(differing)} another result{_by(differing)}."
+            f"{_gives(differing)} another result{'' if audit.by_results else _by(differing)}."
         )
     else:
         opening = f"{who} is not one result: {_listed(differing)} {_gives(differing)} another one."
     return f"{opening} {_matter(audit)}{not_told}".strip()
 
 
+def _which_steps(audit: Audit) -> str:
+    """``all 550 steps``, or ``the first 50 of 550 steps``."""
+    if audit.is_whole:
+        return f"all {audit.steps:,} steps"
+    of = f" of {audit.all_steps:,}" if audit.all_steps is not None else ""
+    return f"the first {audit.steps:,}{of} steps"
+
+
+def _at_the_end(audit: Audit) -> str:
+    return "at the end" if audit.is_whole else f"after {_steps(audit.steps)}"
+
+
 def _by(differing: Sequence[Outcome]) -> str:
-    """What makes the results of changed conditions differ."""
+    """What makes the results of changed conditions differ, where it is known of all of them."""
     drawn = [each for each in differing if each.cause is OTHER_DRAWS]
+    if any(each.cause is None or each.cause.name not in ROUNDING for each in differing if each not in drawn):
+        return ""
     if not drawn:
         return ", by rounding"
     if len(drawn) == len(differing):
@@ -64,35 +79,43 @@ def _by(differing: Sequence[Outcome]) -> str:
 
 def _matter(audit: Audit) -> str:
     """How much the differences come to, beside the spread over seeds."""
+    end = _at_the_end(audit)
+    begin = end.capitalize()
     effects = [each.effect for each in audit.differing if each.effect is not None and each.effect.score is not None]
     ill = [each for each in effects if not math.isfinite(each.score or 0.0)]
     if ill and audit.primary is not None:
-        return f"At the end {audit.primary} is no finite number in one and another one in the other."
+        return f"{begin} {audit.primary} is no finite number in one and another one in the other."
     if not effects or audit.primary is None:
         return ""
     largest = max(effects, key=lambda effect: abs(effect.score or 0.0))
     flipped = max(effects, key=lambda effect: effect.predictions)
     change = abs(largest.score or 0.0)
     if not change and not flipped.predictions:
+        others = sorted({name for effect in effects for name, value in effect.scores.items() if value})
+        if others:
+            are = "is" if len(others) == 1 else "are"
+            return f"{begin} {audit.primary} is the same; {', '.join(others)} {are} not."
+        if len(effects) < len(audit.differing):  # of some it is not known
+            return f"{begin} {audit.primary} is the same where it is known."
         if not flipped.examples:
-            return f"At the end {audit.primary} is the same."
-        return f"At the end nothing comes of it: {audit.primary} and all {flipped.examples:,} predictions are the same."
-    said = f"At the end {audit.primary} differs by up to {plain(change)}" if change else f"{audit.primary} is the same"
+            return f"{begin} {audit.primary} is the same."
+        return f"{begin} nothing comes of it: {audit.primary} and all {flipped.examples:,} predictions are the same."
+    said = f"{begin} {audit.primary} differs by up to {plain(change)}" if change else f"{audit.primary} is the same"
     if flipped.examples:
         said += f", and up to {flipped.predictions:,} of {flipped.examples:,} predictions"
-        said += " do" if change else " differ at the end"
+        said += " do" if change else f" differ {end}"
     spread = audit.spread
     if not change and spread is not None and spread.predictions:
         return f"{said}; two seeds predict {spread.predictions:,.0f} otherwise."
     if spread is None or not spread.sd > 0 or not change:
         return f"{said}."
-    share = change / spread.sd
-    said += f": {_times(share)} of its standard deviation over seeds ({plain(spread.sd)}, {spread.source})"
-    if share < NEGLIGIBLE:
+    said += f": {_times(change / spread.sd)} of its standard deviation over seeds ({plain(spread.sd)}, {spread.source})"
+    if change < NEGLIGIBLE * spread.low:
         return f"{said}, which is little beside the choice of the seed."
-    if share < AS_LARGE:
+    if change < spread.low:
         return f"{said}, which is less than another seed makes of it."
-    return f"{said}: as much as another seed makes of it, so that the seed alone does not name this result."
+    much = "about as much as" if change <= spread.high else "more than"
+    return f"{said}: {much} another seed makes of it, so that the seed alone does not name this result."
 
 
 def rows(audit: Audit) -> list[tuple[str, ...]]:
@@ -128,7 +151,7 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
         if each.as_for is not None:
             same = [other for other in audit.differing if other.as_for == each.as_for]
             if same[0] is each:
-                yield _listed(same), [f"Parts where {_words(audit, each.as_for)} does, for the same reason."]
+                yield _listed(same), [_likewise(audit, each.as_for)]
             continue
         if each.cause is None or each.origin is None:
             continue
@@ -156,6 +179,13 @@ def findings(audit: Audit) -> Iterator[tuple[str, list[str]]]:
         yield "structure", sentences
 
 
+def _likewise(audit: Audit, name: str) -> str:
+    """Of conditions that were not looked at closely, since another one was."""
+    if name == "again":
+        return "The run differs with nothing changed, so that nothing more can be told of these from where they part."
+    return f"Parts where {_words(audit, name)} does, for the same reason."
+
+
 def notes(audit: Audit) -> list[str]:
     """What must be known of the numbers."""
     said = []
@@ -164,17 +194,23 @@ def notes(audit: Audit) -> list[str]:
     if any(each.growth for each in audit.outcomes):
         of_seeds = _of_seeds(audit)
         beside = f"; of two seeds {_distance(of_seeds)}" if math.isfinite(of_seeds) else ""
-        said.append(f"Weights: how far they are apart at the end, as a share of their length{beside}.")
+        said.append(f"Weights: how far they are apart {_at_the_end(audit)}, as a share of their length{beside}.")
     if audit.spread is not None:
         spread = audit.spread
         interval = f"95 % interval {plain(spread.low)} to {plain(spread.high)}"
         apart = f"; two seeds predict {spread.predictions:,.0f} examples otherwise" if spread.predictions else ""
         said.append(f"sd: standard deviation over seeds, {plain(spread.sd)} ({interval}; {spread.source}){apart}.")
+    if not audit.is_whole and audit.primary is None and not audit.by_results:
+        said.append(f"Scores and predictions are not known: a trial that is stopped {_at_the_end(audit)} returns none.")
     if audit.spread_missing is not None:
         said.append(f"The spread over seeds is not known: {audit.spread_missing}.")
     for each in (each for each in audit.outcomes if each.why_not):
         how = "could not be told" if each.repeats is None else "ended early"
         said.append(f"{each.condition.words} {how}: {each.why_not}.")
+    if audit.times:
+        one = len(audit.times) == 1
+        said.append(f"Not compared: {', '.join(audit.times)}, by {'its name a time' if one else 'their names times'}.")
+    said += [f"{each.condition.words}: {each.note}." for each in audit.outcomes if each.note is not None]
     said += [f"{words} is left out: {reason}." for words, reason in audit.left_out]
     return said
 

@@ -26,9 +26,11 @@ def sentence(origin: Origin) -> str:
         made = "; ".join(origin.within_libraries)
         return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
     if origin.not_looked is not None:
-        return f"Parts {place}; it could not be looked at closely: {origin.not_looked}."
+        return f"Parts {place}; it could not be looked at closely: {origin.not_looked.rstrip('.')}."
     if not origin.caught:
         return f"Parts {place}; trained to there again and looked at closely, it did not part again."
+    if record.kind in (Kind.BATCH, Kind.WEIGHTS, Kind.STEP) and not origin.parting_is_structural:
+        return f"Parts {place}. No operation of torch, and no plain variable, was seen to differ before it."
     return f"Parts {place}."
 
 
@@ -71,7 +73,7 @@ def _operation(operation: OperationParting) -> str:
     return {
         "uninitialised": f"{name} reads memory that was allocated{_line(operation.line)} and not written to.",
         "argument": f"{name} was called with another number.",
-        "input": f"{name} read something else, which no operation of torch had written there.",
+        "input": f"{name} read something else, which no operation in the part that was looked at had written there.",
         "generator": f"{name} draws from a generator that stands elsewhere.",
         "sequence": f"{name} stands where the other run has {operation.other or 'nothing'}.",
     }[operation.what]
@@ -89,13 +91,21 @@ def _inside(operation: OperationParting) -> str:
     of = f" of {operation.module}" if operation.module else ""
     line = _line(operation.line) if operation.what != "uninitialised" else ""
     if operation.phase == "optimizer":
-        return f", in the step of {operation.module},"
+        return f", in the step of {operation.module}{line},"
     if operation.phase == "backward":
         return f", in the backward pass{of}{line},"
     return f", in the forward pass{of}{line}," if operation.module else f",{line}," if line else ""
 
 
 def at_line(parting: LineParting) -> str:
+    if parting.others:
+        listed = ", ".join(f"{name!r} ({short_path(line.file)}:{line.number})" for line, name in parting.others)
+        have = "have" if len(parting.others) > 1 else "has"
+        return f"{_at_line(parting)}; so {have} {listed}, and any of these may be the reason"
+    return _at_line(parting)
+
+
+def _at_line(parting: LineParting) -> str:
     at = f"{short_path(parting.line.file)}:{parting.line.number} ({parting.line.function})"
     return {
         "generator": f"The line {at} moves {parting.name} generator in one, and not in the other",
@@ -113,7 +123,7 @@ def _line(line: Line | None) -> str:
 def short_place(outcome: Outcome) -> str:
     origin = outcome.origin
     if origin is None or origin.parting is None:
-        return "by its results" if outcome.repeats is False else ""
+        return "" if outcome.repeats is not False else "step 1" if outcome.after_one_step else "by its results"
     record = origin.parting.record
     place = {
         Kind.DATA: "data",
@@ -122,7 +132,7 @@ def short_place(outcome: Outcome) -> str:
         Kind.RESULT: "results",
     }.get(record.kind, f"step {record.step:,}" if record.step else "before step 1")
     if outcome.as_for is not None:
-        return f"{place}, likewise"
+        return place if outcome.as_for == "again" else f"{place}, likewise"
     if origin.seeding is not None:
         return f"{place}, {origin.seeding.rpartition(' at ')[2]}"
     if origin.operation is not None:
