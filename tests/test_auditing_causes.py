@@ -82,6 +82,10 @@ def test_what_could_not_be_looked_at_has_no_cause():
         assert cause_of(made("again", Setting())[0], origin).name == "unknown"
 
 
+def test_a_first_run_that_alone_is_another_one_points_to_what_is_kept():
+    assert cause_of(made("again", Setting())[0], Origin(AT, caught=False, is_of_first=True)).name == "kept-between-runs"
+
+
 def test_of_results_alone_that_is_said():
     at = Parting(9, Record(9, Kind.RESULT, 3, "", 1), Record(9, Kind.RESULT, 3, "", 2))
     assert cause_of(made("again", Setting())[0], Origin(at)).name == "result-differs"

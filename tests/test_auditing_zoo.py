@@ -125,6 +125,14 @@ def test_of_a_sound_trial_nothing_is_said(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_file_that_the_first_run_writes_and_others_read_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEDBED_ZOO_CACHE", str(tmp_path / "cache.pt"))
+    found = audited("kept_file", ["again"], tmp_path)
+    assert found.repeats is False
+    assert found.outcomes[0].cause.name == "kept-between-runs"
+
+
+@pytest.mark.slow
 def test_of_a_buffer_that_is_written_over_before_it_is_read_a_note_is_all(tmp_path):
     found = audited("sound_buffer", ["again", "memory"], tmp_path)
     assert found.repeats is True

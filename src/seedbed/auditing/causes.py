@@ -131,6 +131,12 @@ VALUE_DIFFERS = Cause(
     "Follow it from the line that is named: it comes from outside the seed, such as the clock, the environment, the "
     "number of threads, the order of a directory.",
 )
+KEPT = Cause(
+    "kept-between-runs",
+    "The first run is another one than those after it, which are the same: something is kept from one run to the next, "
+    "such as a file that the first one writes and the others read.",
+    "Look for a cache, a checkpoint or a download that is read where it is there; make it before, or anew in each run.",
+)
 RESULT_DIFFERS = Cause(
     "result-differs",
     "All steps of training are the same, and what is told at the end is not: something that evaluation draws, orders "
@@ -227,6 +233,8 @@ def _other_kernel(condition: Condition) -> Cause:
 
 def _of_what_comes_in(origin: Origin) -> Cause:
     """Of a difference that no operation makes: what is computed with, or what is done, is another one already."""
+    if origin.is_of_first:
+        return KEPT
     if origin.within_libraries:
         return IN_LIBRARY
     if origin.line is not None:

@@ -29,6 +29,7 @@ class Origin:
         within_libraries: calls by which libraries made generators of their own, each time others.
         caught: whether the difference came up again where it was looked at closely.
         not_looked: why it could not be looked at closely; None where it could.
+        is_of_first: the first run is another one than all that followed, which are the same.
     """
 
     parting: Parting | None
@@ -38,6 +39,7 @@ class Origin:
     within_libraries: tuple[str, ...] = ()
     caught: bool = True
     not_looked: str | None = None
+    is_of_first: bool = False
 
     @property
     def parting_is_structural(self) -> bool:

@@ -69,6 +69,8 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
     try:
         if condition.is_repetition:
             operation, line, came_up = _repeated(lab, condition, found, one.tape)
+            if not came_up and _is_of_first(lab, condition, found, one, other):
+                return Origin(found, caught=False, is_of_first=True)
         else:
             operation, line = _once(lab, condition, found, one.tape)
     except _NotLookedError as error:
@@ -117,6 +119,17 @@ def _repeated(
         if operation is not None or line is not None:
             return operation, line, True
     return None, None, came_up
+
+
+def _is_of_first(lab: Lab, condition: Condition, found: Parting, one: Observation, other: Observation) -> bool:
+    """Whether it is the first run that is another one, and a third is as the second."""
+    steps = None if found.record.kind is Kind.RESULT else max(1, found.record.step) + STEPS_BEYOND
+    (third,) = lab.observe([condition.against.but(repetition=_TRIED)], lab.capped(steps))
+    if third.error is not None:
+        return False
+    if steps is None:
+        return parting(other.tape, third.tape) is None
+    return agree(other.tape, third.tape) and not agree(one.tape, third.tape)
 
 
 def _watched(found: Parting, tape: Tape) -> list[Window]:

@@ -27,6 +27,8 @@ def sentence(origin: Origin) -> str:
         return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
     if origin.not_looked is not None:
         return f"Parts {place}; it could not be looked at closely: {origin.not_looked.rstrip('.')}."
+    if origin.is_of_first:
+        return f"Parts {place}; the runs after it are as the second."
     if not origin.caught:
         return f"Parts {place}; trained to there again and looked at closely, it did not part again."
     if record.kind in (Kind.BATCH, Kind.WEIGHTS, Kind.STEP) and not origin.parting_is_structural:
