@@ -143,7 +143,8 @@ class LineTrace:
             code.co_filename, frame.f_lineno, code.co_name, event, self._operations.count, generators, changed,
             self._evaluating(), going_on and [going_on.file, going_on.number, going_on.function],
         ]  # fmt: skip
-        self._log.write(json.dumps(entry) + "\n")
+        with contextlib.suppress(ValueError):  # closed meanwhile, from another thread
+            self._log.write(json.dumps(entry) + "\n")
         if event == "return":
             self._seen.pop(id(frame), None)
         else:

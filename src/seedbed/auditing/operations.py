@@ -121,7 +121,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if call is not None:
             with contextlib.suppress(Exception), Aside():
                 self._written(record, call, result, number, copied)
-        if not self._log.closed:
+        with contextlib.suppress(ValueError):  # closed meanwhile, from another thread
             self._log.write(json.dumps(record) + "\n")
         self.is_over = self.is_over or self.count >= MOST_OPERATIONS
         return result
