@@ -122,7 +122,10 @@ def _repeated(
 
 
 def _is_of_first(lab: Lab, condition: Condition, found: Parting, one: Observation, other: Observation) -> bool:
-    """Whether it is the first run that is another one, and a third is as the second."""
+    """Whether it is the first run that is another one, and a third is as the second; of one that writes files, since
+    what comes and goes may as well be there in the first run alone."""
+    if not one.notes.get("writes_files"):
+        return False
     steps = None if found.record.kind is Kind.RESULT else max(1, found.record.step) + STEPS_BEYOND
     (third,) = lab.observe([condition.against.but(repetition=_TRIED)], lab.capped(steps))
     if third.error is not None:
