@@ -13,8 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seedbed.auditing.lines import MOST_LINES
-from seedbed.auditing.operations import MOST_OPERATIONS
+from seedbed.auditing.recorded import LINES, MOST_LINES, MOST_OPERATIONS, OPERATIONS, VALUES
 from seedbed.userlines import Line
 
 OTHERS = 3  # further variables that are named
@@ -127,14 +126,14 @@ class _Entry:
 
 def operations(folder: Path) -> Iterator[dict[str, Any]]:
     """The operations that were recorded, in their order, one after the other: there may be very many."""
-    return _json_lines(folder / "operations")
+    return _json_lines(folder / OPERATIONS)
 
 
 def is_cut_short(folder: Path) -> bool:
     """Whether there was more in a window than is recorded of one."""
     return any(
         sum(1 for _ in _json_lines(folder / name)) >= most
-        for name, most in (("operations", MOST_OPERATIONS), ("lines", MOST_LINES))
+        for name, most in ((OPERATIONS, MOST_OPERATIONS), (LINES, MOST_LINES))
     )
 
 
@@ -266,7 +265,7 @@ def _ordered(bits: NDArray[Any]) -> NDArray[Any]:
 
 
 def _values(folder: Path, kept: Mapping[str, Any]) -> NDArray[Any]:
-    with (folder / "values").open("rb") as file:
+    with (folder / VALUES).open("rb") as file:
         file.seek(kept["at"])
         content = file.read(kept["bytes"])
     dtype = {"bfloat16": "int16"}.get(kept["dtype"], kept["dtype"])
@@ -367,7 +366,7 @@ def _variables_apart(ours: Iterable[_Entry], theirs: Iterable[_Entry]) -> Iterat
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:
-    for entry in _json_lines(folder / "lines"):
+    for entry in _json_lines(folder / LINES):
         file, number, function, event, operations, generators, changed, evaluating, going_on = entry
         line = None if going_on is None else Line(*going_on)
         yield _Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from seedbed import cores
 from seedbed.auditing.observing import Window
+from seedbed.auditing.recorded import LINES, OPERATIONS, VALUES
 from seedbed.auditing.setting import Setting
 from seedbed.auditing.subject import Source
 from seedbed.auditing.tape import Tape
@@ -32,7 +33,6 @@ from seedbed.records import RunResult, Status
 from seedbed.seeds import LARGEST_SEED, Assignment
 
 KEPT = 1 << 24  # bytes that were recorded of a window, above which they are not kept for another comparison
-RECORDED = ("operations", "values", "lines")  # files of a window
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Observation:
     @property
     def recorded(self) -> int:
         """Bytes of operations and lines, where it was looked at closely."""
-        files = (self.folder / name for name in RECORDED)
+        files = (self.folder / name for name in (OPERATIONS, VALUES, LINES))
         return sum(each.stat().st_size for each in files if each.exists())
 
     @cached_property

@@ -24,9 +24,9 @@ import xxhash
 
 from seedbed.auditing import states
 from seedbed.auditing.operations import OperationLog
+from seedbed.auditing.recorded import LINES, MOST_LINES
 from seedbed.userlines import is_users, users_line
 
-MOST_LINES = 100_000  # that are recorded
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
 _PLAIN: tuple[type, ...] = (
     tuple,
@@ -68,7 +68,7 @@ class LineTrace:
     """
 
     def __init__(self, folder: Path, operations: OperationLog, evaluating: Callable[[], bool]) -> None:
-        self._log = (folder / "lines").open("w", encoding="utf-8")
+        self._log = (folder / LINES).open("w", encoding="utf-8")
         self._operations, self._evaluating = operations, evaluating
         self._count, self._process = 0, os.getpid()
         self._seen: dict[int, tuple[FrameType, dict[str, int]]] = {}

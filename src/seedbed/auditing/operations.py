@@ -32,10 +32,9 @@ from seedbed.aside import Aside
 from seedbed.auditing import digests, effects, states
 from seedbed.auditing.effects import Call
 from seedbed.auditing.modules import ModuleStack
+from seedbed.auditing.recorded import MOST_OPERATIONS, OPERATIONS, VALUES, VALUES_KEPT
 from seedbed.userlines import Line, is_users, users_line
 
-MOST_OPERATIONS = 200_000  # that are recorded of a window
-VALUES_KEPT = 1 << 28  # bytes of what they wrote that are kept of it, to tell the size of a difference from
 LARGEST_WATCHED = 1 << 26  # bytes of memory that was not written to, of which a digest is kept
 MOST_WATCHED = 1 << 33  # bytes that are read in a window for these digests
 
@@ -67,8 +66,8 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, folder: Path, modules: ModuleStack) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._log = (folder / "operations").open("w", encoding="utf-8")
-        self._values = (folder / "values").open("wb")
+        self._log = (folder / OPERATIONS).open("w", encoding="utf-8")
+        self._values = (folder / VALUES).open("wb")
         self._modules = modules
         self.count = self._kept = self._watched = 0
         self.is_over = False
