@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import sys
 import threading
@@ -254,3 +255,24 @@ def test_threads_of_libraries_run_none_of_the_users_code():
     assert _may_run_users(threading.Thread(target=lines_of_its_own))
     assert _may_run_users(threading.Thread(target=functools.partial(lines_of_its_own)))
     assert _may_run_users(threading.Timer(1.0, lines_of_its_own))
+
+
+def test_of_variables_those_are_named_that_differ_before_an_operation_does(tmp_path):
+    def written(name: str, values: list[int]) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = [["net.py", 1, "train", "line", 0, [0, 0, 0, 0], {}, False, None]]
+        for number, value in enumerate(values, 2):
+            lines.append(
+                ["net.py", number, "train", "line", number - 2, [0, 0, 0, 0], {f"v{number}": value}, False, None]
+            )
+        (folder / "lines").write_text("".join(json.dumps(each) + "\n" for each in lines))
+        return folder
+
+    one, other = written("a", [1] * 8), written("b", [2] * 8)
+    found = line_parting(one, other, variables_last=True, until=3)
+    assert (found.line.number, found.name) == (1, "v2")
+    assert [(line.number, name) for line, name in found.others] == [(2, "v3"), (3, "v4"), (4, "v5")]
+    whole = line_parting(one, other, variables_last=True)
+    assert [name for _, name in whole.others] == ["v7", "v8", "v9"]
+    assert line_parting(one, other).others == ()

@@ -263,6 +263,25 @@ def test_what_could_not_be_looked_at_closely_is_told_so():
     assert sentences[0] == "Parts at step 1; it could not be looked at closely: its process ended."
 
 
+def test_lines_of_which_any_may_be_the_reason_are_listed():
+    others = ((Line("net.py", 14, "forward"), "fold"), (Line("net.py", 15, "forward"), "rows"))
+    line = LineParting(Line("net.py", 12, "forward"), 0, "variable", "name", others)
+    ((_, sentences),) = report.findings(audit(other("again", origin=Origin(parting(Kind.BATCH, 1, "rows"), line=line))))
+    assert sentences[0] == (
+        "Parts at step 1, in its rows. After the line net.py:12 (forward) 'name' has another value, or another order; "
+        "so have 'fold' (net.py:14), 'rows' (net.py:15), and any of these may be the reason."
+    )
+
+
+def test_generators_of_libraries_are_told_with_what_was_tried():
+    origin = Origin(parting(Kind.BATCH, 1, "rows"), within_libraries=("random.Random at net.py:3",))
+    ((_, sentences),) = report.findings(audit(other("again", origin=origin)))
+    assert sentences[0] == (
+        "Parts at step 1, in its rows, and not where generators that libraries make for themselves have one seed: "
+        "random.Random at net.py:3."
+    )
+
+
 def test_a_structure_that_changes_with_the_seed_is_a_finding():
     structure = Structure({1: "fc [3], here [4]"}, LineParting(Line("net.py", 3, "model"), 0, "variable", "width"))
     found = audit(same("again"), structure=structure)

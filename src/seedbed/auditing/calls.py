@@ -36,7 +36,7 @@ from seedbed.programs import Program
 from seedbed.runner import check_caller
 from seedbed.seeds import LARGEST_SEED, ROLES, Assignment, check_seed
 from seedbed.stats.checks import count
-from seedbed.store import DEFAULT, Comparison
+from seedbed.store import DEFAULT, Likeness
 from seedbed.torch_settings import settings_for
 from seedbed.trials import Trial
 
@@ -170,7 +170,8 @@ class _Auditing:
         self._watcher.begun(f"{self._ended_runs} of {self._runs} runs trained")
         self._lab.observe([*settings, next_seed] if matters else settings)
         left_out = {} if names is not None else self._refused(wanted)
-        is_whole = self._limit is None or plain.steps < self._limit or plain.steps == self._all_steps()
+        all_steps = self._all_steps()
+        is_whole = self._is_whole(plain, all_steps)
         outcomes: list[Outcome] = []
         for each in (each for each in wanted if each.words not in left_out):
             outcomes.append(self._outcome(each, primary, outcomes))
@@ -185,7 +186,7 @@ class _Auditing:
             base=conditions_.base_words(self._base, plain.notes.get("threads")),
             steps=plain.steps,
             outcomes=tuple(outcomes),
-            all_steps=None if is_whole else self._all_steps(),
+            all_steps=None if is_whole else all_steps,
             is_whole=is_whole,
             times=() if plain.result is None else times_of(plain.result.scores),
             spread=over_seeds,
@@ -220,14 +221,24 @@ class _Auditing:
     def _primary(self, plain: Observation) -> str | None:
         if isinstance(self._subject, Trial):
             scores = plain.result.scores if plain.result is not None else {}
-            return self._subject.primary or next(iter(without_times(scores)), None)
+            if not scores:  # it was ended before it returned any
+                return None
+            return self._subject.primary or next(iter(without_times(scores)))
         return primary_score(self._subject, make_data(self._subject, self._assignment.split))
 
     def _all_steps(self) -> int | None:
-        """Steps of the whole training; None where a trial decides them by itself."""
-        if isinstance(self._subject, Trial):
+        """Steps of the whole training, where not all are asked for; None where a trial decides them by itself."""
+        if self._limit is None or isinstance(self._subject, Trial):
             return None
         return self._subject.epochs * steps_per_epoch(self._subject, make_data(self._subject, self._assignment.split))
+
+    def _is_whole(self, plain: Observation, all_steps: int | None) -> bool:
+        """Whether the training came to its end: a trial that was stopped has returned nothing."""
+        if self._limit is None or plain.steps < self._limit:
+            return True
+        if isinstance(self._subject, Trial):
+            return plain.result is not None and bool(plain.result.scores)
+        return plain.steps == all_steps
 
     def _circumstances(self, plain: Observation) -> Circumstances:
         import torch
@@ -292,9 +303,7 @@ class _Auditing:
             seconds_per_step=timed,
         )
 
-    def _origin_as_for(
-        self, known: Outcome, condition: Condition, one: Observation, other: Observation
-    ) -> Origin | None:
+    def _origin_as_for(self, known: Outcome, condition: Condition, one: Observation, other: Observation) -> Origin:
         """Where a run parts that was not looked at, since another one was: at the same place for the same reason, or
         the run differs each time, and this one where it does."""
         own = _part(condition, one, other)
@@ -322,7 +331,7 @@ class _Auditing:
             found = [each.weights_digest(1) for each in (one, other)]  # type: ignore[misc]
         return None if found[0] == found[1] else Origin(None)
 
-    def _spread(self, primary: str, kept: Comparison | None) -> tuple[Spread | None, str | None]:
+    def _spread(self, primary: str, kept: Likeness | None) -> tuple[Spread | None, str | None]:
         """The spread over seeds; or why it is not known."""
         options: dict[str, Any] = {"threads": self._base.threads}
         if isinstance(self._subject, Experiment):

@@ -53,7 +53,8 @@ def tried(
         elif {one, other} == {condition.against, condition.setting}:
             continue  # it is set so already
         pair = (one, other)
-        more = [each.but(repetition=_FIRST + number) for number in range(1, PAIRS) for each in pair] if unstable else []
+        further = pair * (PAIRS - 1) if unstable else ()
+        more = [each.but(repetition=_FIRST + number) for number, each in enumerate(further)]
         seen = lab.observe([*pair, *more], None if at_the_end else steps)
         found.append(_cure(words, lab[without], seen, whole=at_the_end))
     return found

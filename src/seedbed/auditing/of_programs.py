@@ -20,7 +20,7 @@ from seedbed.programs import Program
 from seedbed.programs.task import ProgramTrainer
 from seedbed.records import RunResult, Status
 from seedbed.seeds import Assignment, check_seed
-from seedbed.store import DEFAULT, Comparison
+from seedbed.store import DEFAULT, Likeness
 
 
 def audit_program(
@@ -47,8 +47,6 @@ def audit_program(
     """
     assignment = seed if isinstance(seed, Assignment) else Assignment.plain(check_seed(seed))
     conditions_.check_threads(threads)
-    if conditions is not None:
-        conditions_.check(conditions)
     program.check((assignment,), at_once=1)
     base = Setting(threads=threads)
     found = Circumstances(is_program=True, capability=_capability())
@@ -127,7 +125,7 @@ class _ProgramAudit:
         )  # fmt: skip
 
     def _spread(
-        self, primary: str, base: Setting, store: str | os.PathLike[str], kept: Comparison | None
+        self, primary: str, base: Setting, store: str | os.PathLike[str], kept: Likeness | None
     ) -> tuple[Spread | None, str | None]:
         """The spread over seeds; or why it is not known."""
         options: dict[str, Any] = {"threads": base.threads}

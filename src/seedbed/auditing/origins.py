@@ -196,10 +196,12 @@ def _compared(lab: Lab, seen: list[Observation], window: Window, *, control: boo
         if apart is not None and apart.place < window.start:
             raise _EarlierError(apart)
     folders = [each.folder for each in same]
-    found = _first(
-        operation_parting(ours.folder, theirs.folder, folders),
-        line_parting(ours.folder, theirs.folder, folders, variables_last=not control, across_devices=across_devices),
-    )
+    operation = operation_parting(ours.folder, theirs.folder, folders)
+    line = line_parting(
+        ours.folder, theirs.folder, folders, variables_last=not control, across_devices=across_devices,
+        until=None if operation is None else operation.place,
+    )  # fmt: skip
+    found = _first(operation, line)
     if found == (None, None) and is_cut_short(ours.folder):
         raise _NotLookedError("there are more operations or lines than are recorded")
     return found

@@ -24,7 +24,7 @@ from seedbed.programs import Program
 from seedbed.records import Status
 from seedbed.runner import compared_with_stored, run
 from seedbed.seeds import LARGEST_SEED, Assignment
-from seedbed.store import Comparison, load, stored_identity
+from seedbed.store import Likeness, load, stored_identity
 from seedbed.study import PROGRAM, TRIAL, Study
 from seedbed.trials import Trial
 
@@ -44,7 +44,7 @@ class _Sample:
 
 def comparison(
     subject: Experiment | Trial | Program, assignment: Assignment, store: str | os.PathLike[str]
-) -> Comparison | None:
+) -> Likeness | None:
     """How the study in the store compares with what is audited; None where there is none.
 
     Raises:
@@ -55,7 +55,7 @@ def comparison(
     try:
         return compared_with_stored(subject, assignment, store)
     except (InputError, IdentityError) as error:  # such as data that are others each time
-        return Comparison((first_line(str(error)),), ())
+        return Likeness((first_line(str(error)),), ())
 
 
 def over_seeds(
@@ -63,7 +63,7 @@ def over_seeds(
     primary: str,
     assignment: Assignment,
     store: str | os.PathLike[str],
-    kept: Comparison | None,
+    kept: Likeness | None,
     options: Mapping[str, Any],
 ) -> Spread | None:
     """The spread of the subject's study in the store; where it has too few runs, or is of another experiment, over the

@@ -8,12 +8,12 @@ from seedbed.experiments import Experiment
 from seedbed.runner.options import Options
 from seedbed.runner.preparing import Subject, prepare
 from seedbed.seeds import Assignment
-from seedbed.store import Comparison, compared
+from seedbed.store import Likeness, compared
 
 
 def compared_with_stored(
     subject: Subject, assignment: Assignment, store: str | os.PathLike[str], name: str | None = None
-) -> Comparison | None:
+) -> Likeness | None:
     """How the stored study of a subject compares with it as it is now; None where there is no such study, or no store.
 
     How runs are computed (engine, threads, device) is no part of it.

@@ -5,7 +5,7 @@ from seedbed.store.importing import add_scores
 from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
 from seedbed.store.progress import Progress, progress
-from seedbed.store.reading import Comparison, StudyLine, compared, load, loaded, stored_engine, stored_identity, studies
+from seedbed.store.reading import Likeness, StudyLine, compared, load, loaded, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import dismiss, recall, remember, witnesses
 from seedbed.store.writing import StudyWriter, Wanted, delete
@@ -15,7 +15,7 @@ DEFAULT = "seedbed.db"
 __all__ = [
     "DEFAULT",
     "VERIFICATION",
-    "Comparison",
+    "Likeness",
     "Merged",
     "Progress",
     "StudyLine",

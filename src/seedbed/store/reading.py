@@ -129,7 +129,7 @@ def stored_identity(name: str, store: str | os.PathLike[str]) -> StudyIdentity |
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Likeness:
     """How a stored study compares with what would be run under its name now.
 
     Attributes:
@@ -143,7 +143,7 @@ class Comparison:
 
 def compared(
     identity: StudyIdentity, splits: Mapping[int, SplitData], store: str | os.PathLike[str]
-) -> Comparison | None:
+) -> Likeness | None:
     """How the stored study of an identity's name compares with it, however either is computed; None where there is no
     such study, or no store.
 
@@ -154,7 +154,7 @@ def compared(
     if stored is None:
         return None
     if stored.imported != identity.imported:
-        return Comparison(("its scores were imported",), ())
+        return Likeness(("its scores were imported",), ())
     columns = schema.splits.c.split, schema.splits.c.data_hash
     query = sa.select(*columns).join(schema.studies).where(schema.studies.c.name == identity.name)
     engine = connect(store, create=False)
@@ -167,7 +167,7 @@ def compared(
         for split, data in splits.items()
         if hashes.get(split, data.data_hash) != data.data_hash
     ]
-    return Comparison(tuple(lines), tuple(stored.fingerprint.changed_source(identity.fingerprint)))
+    return Likeness(tuple(lines), tuple(stored.fingerprint.changed_source(identity.fingerprint)))
 
 
 @dataclass(frozen=True)

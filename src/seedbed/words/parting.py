@@ -24,7 +24,7 @@ def sentence(origin: Origin) -> str:
         return f"Parts {place}. {at_line(origin.line)}."
     if origin.within_libraries:
         made = "; ".join(origin.within_libraries)
-        return f"Parts {place}. By then libraries had made generators of their own, each time others: {made}."
+        return f"Parts {place}, and not where generators that libraries make for themselves have one seed: {made}."
     if origin.not_looked is not None:
         return f"Parts {place}; it could not be looked at closely: {origin.not_looked.rstrip('.')}."
     if origin.is_of_first:
