@@ -33,13 +33,17 @@ def is_users(file: str) -> bool:
         return file.startswith(_NOTEBOOK)
     if file.startswith(_HERE + os.sep):
         return file.startswith(_GALLERY + os.sep)
-    return "site-packages" not in file and "dist-packages" not in file and not file.startswith(_PYTHON + os.sep)
+    return not is_installed(file) and not file.startswith(_PYTHON + os.sep)
+
+
+def is_installed(file: str) -> bool:
+    """Whether code of this file is of an installed package."""
+    return "site-packages" in file or "dist-packages" in file
 
 
 def is_pythons(file: str) -> bool:
     """Whether code of this file is Python's own."""
-    installed = "site-packages" in file or "dist-packages" in file
-    return file.startswith(_PYTHON + os.sep) and not installed
+    return file.startswith(_PYTHON + os.sep) and not is_installed(file)
 
 
 def users_line(frame: FrameType | None = None) -> Line | None:

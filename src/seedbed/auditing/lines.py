@@ -25,7 +25,7 @@ import xxhash
 from seedbed.auditing import states
 from seedbed.auditing.operations import OperationLog
 from seedbed.auditing.recorded import LINES, MOST_LINES
-from seedbed.userlines import is_users, users_line
+from seedbed.userlines import is_installed, is_users, users_line
 
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
 _PLAIN: tuple[type, ...] = (
@@ -165,8 +165,7 @@ def _may_run_users(thread: Any) -> bool:
     code = getattr(function, "__code__", None)
     if code is None:
         return True
-    file = code.co_filename
-    return "site-packages" not in file and "dist-packages" not in file and file not in _OWN_THREADS
+    return not is_installed(code.co_filename) and code.co_filename not in _OWN_THREADS
 
 
 def _variables(frame: FrameType) -> dict[str, int]:

@@ -117,7 +117,7 @@ def _ended_tidily() -> Iterator[None]:
     """Where the process is told to end within the block, it takes its processes and files away first, as for Ctrl-C."""
     before = {
         number: signal.signal(number, lambda own, _: sys.exit(128 + own))
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+        for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
     }
     try:
         yield
