@@ -17,7 +17,7 @@ from seedbed.errors import NoStoreError
 from seedbed.fingerprint import Fingerprint
 from seedbed.records import EvaluationSet, RunResult, SplitData, Status
 from seedbed.seeds import Assignment
-from seedbed.store import Progress, StudyWriter, delete, keep_audit, loaded, progress, schema
+from seedbed.store import Progress, StudyWriter, delete, keep_audit, progress, schema
 from seedbed.store.connection import connect, writing
 from seedbed.study import StudyIdentity
 
@@ -121,17 +121,3 @@ def test_no_store_yet_is_told_apart_from_one_that_cannot_be_used(store: Store, t
     with pytest.raises(sb.StoreError, match="no SQLite database") as caught:
         progress(tmp_path / "text.db")
     assert not isinstance(caught.value, NoStoreError)
-
-
-def test_studies_for_a_block_leave_no_connection_behind(tmp_path: Path) -> None:
-    store = tmp_path / "seedbed.db"
-    write(store, result(0, predictions={"test": np.array([0, 1, 3])}))
-    write(store, result(0), result(1), name="other")
-    with loaded(["other", "made"], store) as (other, made):
-        assert (len(other), len(made)) == (2, 1)
-        assert made.predictions("test").tolist() == [[0, 1, 3]]
-        assert (tmp_path / "seedbed.db-wal").exists()  # as long as anybody has the file open
-    assert [each.name for each in tmp_path.iterdir()] == ["seedbed.db"]
-    with pytest.raises(sb.StoreError, match="no study 'none'"), loaded(["made", "none"], store):
-        pass
-    assert [each.name for each in tmp_path.iterdir()] == ["seedbed.db"]

@@ -3,6 +3,7 @@ full or on a network is told clearly, and loses nothing."""
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import sqlite3
@@ -464,6 +465,20 @@ def test_a_local_store_has_a_write_ahead_log_and_full_synchronisation(file: Path
         assert database.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert database.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     engine.dispose()
+
+
+def test_no_connection_stays_behind_and_so_nothing_beside_the_file(file: Path) -> None:
+    gc.disable()  # which would close, some time later, what was left open
+    try:
+        written(file, range(2))
+        studies = sb.studies(file), sb.load("made", file)
+        assert studies[1].archive.curves("made", "test/loss") == {}
+        with pytest.raises(sb.StoreError, match="no study 'none'"):
+            sb.load("none", file)
+        assert delete("made", file) == 2
+        assert [each.name for each in file.parent.iterdir()] == [file.name]
+    finally:
+        gc.enable()
 
 
 def test_opening_a_fresh_store_from_many_processes_at_once(store: Store) -> None:

@@ -5,7 +5,7 @@ from seedbed.store.importing import add_scores
 from seedbed.store.keeping import VERIFICATION
 from seedbed.store.merging import Merged, merge
 from seedbed.store.progress import Progress, progress
-from seedbed.store.reading import Likeness, StudyLine, compared, load, loaded, stored_engine, stored_identity, studies
+from seedbed.store.reading import Likeness, StudyLine, compared, load, stored_engine, stored_identity, studies
 from seedbed.store.stoppings import note_stopping, stoppings
 from seedbed.store.verifications import dismiss, recall, remember, witnesses
 from seedbed.store.writing import StudyWriter, Wanted, delete
@@ -28,7 +28,6 @@ __all__ = [
     "keep_audit",
     "kept_audit",
     "load",
-    "loaded",
     "merge",
     "note_stopping",
     "progress",

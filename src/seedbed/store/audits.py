@@ -30,7 +30,6 @@ def keep_audit(study: str, found: Mapping[str, Any], store: str | os.PathLike[st
             values = {"found": dict(found), "created": time.time()}
             if not insert_ignore(connection, audits, [{"study_id": number, **values}]):
                 connection.execute(sa.update(audits).where(audits.c.study_id == number).values(**values))
-    engine.dispose()
     return number is not None
 
 
@@ -42,5 +41,4 @@ def kept_audit(study: str, store: str | os.PathLike[str]) -> dict[str, Any] | No
         if sa.inspect(connection).has_table(schema.audits.name):  # a store may be older than the table
             query = sa.select(schema.audits.c.found).join(schema.studies).where(schema.studies.c.name == study)
             found = connection.scalar(query)
-    engine.dispose()
     return found

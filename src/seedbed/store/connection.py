@@ -8,7 +8,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,8 +37,8 @@ def connect(location: str | os.PathLike[str], *, create: bool, lasting: bool = F
 
     Args:
         create: whether it may be made, and what is missing in it.
-        lasting: whether many transactions will follow, and the engine's ``dispose`` in the end: a connection to a
-            server is then kept between them.
+        lasting: whether many transactions will follow, and the engine's ``dispose`` in the end: a connection is then
+            kept between them.
 
     Raises:
         NoStoreError: it does not exist, or is empty, and may not be created.
@@ -53,14 +53,19 @@ def connect(location: str | os.PathLike[str], *, create: bool, lasting: bool = F
     if path is not None:
         _check_file(path, create)
     with explained(text):
+        # Who does not last leaves no connection behind: a server has few of them, SQLite keeps the log of a file beside
+        # it as long as one is open, and a study that was loaded lives on.
+        pool: dict[str, Any] = {} if lasting else {"poolclass": sa.NullPool}
         if path is not None and _is_frozen(path):
-            engine = sa.create_engine(f"sqlite+pysqlite:///file:{quote(str(path))}?mode=ro&immutable=1&uri=true")
+            engine = sa.create_engine(
+                f"sqlite+pysqlite:///file:{quote(str(path))}?mode=ro&immutable=1&uri=true", **pool
+            )
         elif path is not None:
-            engine = sa.create_engine(sa.URL.create("sqlite+pysqlite", database=str(path)))
+            engine = sa.create_engine(sa.URL.create("sqlite+pysqlite", database=str(path)), **pool)
         elif url is not None and url.get_backend_name() == "postgresql":
-            engine = _of_server(url, lasting)
+            engine = _of_server(url, pool)
         else:
-            engine = sa.create_engine(text)
+            engine = sa.create_engine(text, **pool)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine, path, create)
         try:
@@ -86,17 +91,16 @@ def _file_of(url: sa.URL, text: str) -> Path | None:
     return None if url.query else Path(url.database)
 
 
-def _of_server(url: sa.URL, lasting: bool) -> Engine:
+def _of_server(url: sa.URL, pool: Mapping[str, Any]) -> Engine:
     """A PostgreSQL database, by a driver that is installed."""
     if url.drivername == "postgresql" and (_is_installed("psycopg") or not _is_installed("psycopg2")):
         url = url.set(drivername="postgresql+psycopg")  # of the two, SQLAlchemy 2.0 would look for psycopg2 alone
     arguments: dict[str, Any] = {}
     if url.get_driver_name() in ("psycopg", "psycopg2") and "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_SECONDS
-    # One that lasts may find its connection closed after hours of training, and then opens another. Others leave no
-    # connection behind: a server has few, and a study that was loaded lives on.
-    pool: dict[str, Any] = {"pool_size": 1, "pool_pre_ping": True} if lasting else {"poolclass": sa.NullPool}
-    engine = sa.create_engine(url, connect_args=arguments, isolation_level="REPEATABLE READ", **pool)
+    # One that lasts may find its connection closed after hours of training, and then opens another.
+    kept = pool or {"pool_size": 1, "pool_pre_ping": True}
+    engine = sa.create_engine(url, connect_args=arguments, isolation_level="REPEATABLE READ", **kept)
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

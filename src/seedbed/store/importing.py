@@ -40,9 +40,7 @@ def add_scores(studies: Sequence[Study], store: str | os.PathLike[str]) -> list[
             raise InputError(f"{each.name} was computed, not imported: its runs are stored as they finish")
     engine = connect(store, create=True)
     with explained(os.fspath(store)), writing(engine) as connection:
-        added = [add_study(connection, each) for each in studies]
-    engine.dispose()
-    return added
+        return [add_study(connection, each) for each in studies]
 
 
 def add_study(connection: Connection, study: Study) -> int:

@@ -71,7 +71,7 @@ def merge(
     if not places:
         raise InputError("name at least one store to merge from")
     for place in places:  # before the other is made
-        connect(place, create=False).dispose()
+        connect(place, create=False)
     target = connect(into, create=True, lasting=True)
     found: dict[str, Merged] = {}
     try:
@@ -114,13 +114,10 @@ class _Source:
 @contextmanager
 def _opened(place: str) -> Iterator[_Source]:
     engine = connect(place, create=False)
-    try:
-        with explained(place):
-            connection = engine.connect()
-        with connection:
-            yield _Source(engine, connection, place)
-    finally:
-        engine.dispose()
+    with explained(place):
+        connection = engine.connect()
+    with connection:
+        yield _Source(engine, connection, place)
 
 
 def _merge(connection: Connection, source: _Source, mixed: bool, into: str) -> Iterator[Merged]:

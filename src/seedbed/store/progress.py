@@ -56,15 +56,12 @@ def progress(store: str | os.PathLike[str], names: Sequence[str] | None = None) 
         StoreError: the store cannot be used.
     """
     engine = connect(store, create=False)
-    try:
-        with explained(os.fspath(store)), engine.connect() as connection:
-            has_audits = sa.inspect(connection).has_table(schema.audits.name)  # a store may be older than the table
-            query = _query(has_audits)
-            if names is not None:
-                query = query.where(schema.studies.c.name.in_(names))
-            return tuple(Progress(*row) for row in connection.execute(query))
-    finally:
-        engine.dispose()
+    with explained(os.fspath(store)), engine.connect() as connection:
+        has_audits = sa.inspect(connection).has_table(schema.audits.name)  # a store may be older than the table
+        query = _query(has_audits)
+        if names is not None:
+            query = query.where(schema.studies.c.name.in_(names))
+        return tuple(Progress(*row) for row in connection.execute(query))
 
 
 def _query(has_audits: bool) -> sa.Select[Any]:

@@ -7,7 +7,7 @@ import difflib
 import gc
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +70,7 @@ def studies(store: str | os.PathLike[str] = "seedbed.db") -> list[StudyLine]:
         .order_by(s.created)
     )
     with explained(os.fspath(store)), engine.connect() as connection:
-        lines = [StudyLine(*row) for row in connection.execute(query)]
-    engine.dispose()
-    return lines
+        return [StudyLine(*row) for row in connection.execute(query)]
 
 
 def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
@@ -81,30 +79,12 @@ def load(name: str, store: str | os.PathLike[str] = "seedbed.db") -> Study:
     Raises:
         StoreError: there is no such store, or no study of that name in it; near names are told.
     """
-    return _read(name, store, connect(store, create=False))
-
-
-@contextlib.contextmanager
-def loaded(names: Sequence[str], store: str | os.PathLike[str] = "seedbed.db") -> Iterator[list[Study]]:
-    """Studies with all their runs, for the block: at its end no connection to the store stays behind.
-
-    Raises:
-        StoreError: as of ``load``.
-    """
     engine = connect(store, create=False)
-    try:
-        yield [_read(name, store, engine) for name in names]
-    finally:
-        engine.dispose()
-
-
-def _read(name: str, store: str | os.PathLike[str], engine: Engine) -> Study:
     with explained(os.fspath(store)), engine.connect() as connection:
         row = connection.execute(sa.select(schema.studies).where(schema.studies.c.name == name)).one_or_none()
         if row is None:
             raise StoreError(_no_study(connection, name, shown(store)))
-        archive = _StoreArchive(engine, os.fspath(store))
-        return read_study(connection, row, archive)
+        return read_study(connection, row, _StoreArchive(engine, os.fspath(store)))
 
 
 def read_study(connection: Connection, row: Any, archive: Archive) -> Study:
@@ -160,7 +140,6 @@ def compared(
     engine = connect(store, create=False)
     with explained(os.fspath(store)), engine.connect() as connection:
         hashes = {int(split): str(found) for split, found in connection.execute(query)}
-    engine.dispose()
     lines = stored.fingerprint.differences(identity.fingerprint)
     lines += [
         f"data of split {split}: hash {hashes[split]} stored, {data.data_hash} now"
@@ -196,9 +175,7 @@ def _row_or_none(store: str | os.PathLike[str], query: sa.Select[Any]) -> Any:
     except NoStoreError:
         return None
     with explained(os.fspath(store)), engine.connect() as connection:
-        found = connection.execute(query).one_or_none()
-    engine.dispose()
-    return found
+        return connection.execute(query).one_or_none()
 
 
 @contextlib.contextmanager

@@ -29,7 +29,6 @@ def stoppings(study: str, store: str | os.PathLike[str]) -> tuple[Stopped, ...]:
                 .order_by(schema.stoppings.c.created, schema.stoppings.c.rule)
             )
             rows = list(connection.scalars(query))
-    engine.dispose()
     return tuple(Stopped.from_json(each) for each in rows)
 
 
@@ -53,4 +52,3 @@ def note_stopping(stopped: Stopped, store: str | os.PathLike[str], *, begun: boo
                     .where(found.study_id == number, found.rule == stopped.key)
                     .values(n=stopped.n, found=stopped.as_json())
                 )
-    engine.dispose()

@@ -25,7 +25,6 @@ def recall(study: str, environment: str, store: str | os.PathLike[str]) -> Verif
             .where(schema.studies.c.name == study, schema.verifications.c.environment == environment)
         )
         found = connection.scalar(query)
-    engine.dispose()
     return None if found is None else Verification.from_json(found)
 
 
@@ -66,15 +65,12 @@ def dismiss(study: str, store: str | os.PathLike[str]) -> None:
         number = connection.scalar(sa.select(schema.studies.c.id).where(schema.studies.c.name == study))
         if number is not None:
             keeping.dismiss_witnesses(connection, number)
-    engine.dispose()
 
 
 def _read(store: str | os.PathLike[str], query: sa.Select[Any], *, one: bool = False) -> Any:
     engine = connect(store, create=False)
     with explained(os.fspath(store)), engine.connect() as connection:
-        found = connection.scalar(query) if one else connection.scalars(query).all()
-    engine.dispose()
-    return found
+        return connection.scalar(query) if one else connection.scalars(query).all()
 
 
 def remember(study: str, environment: str, found: Verification, store: str | os.PathLike[str]) -> None:
@@ -86,4 +82,3 @@ def remember(study: str, environment: str, found: Verification, store: str | os.
             row = {"study_id": number, "environment": environment, "found": found.as_json()}
             insert_ignore(connection, schema.verifications, [row])
             keeping.dismiss_witnesses(connection, number)
-    engine.dispose()

@@ -328,7 +328,6 @@ def delete(name: str, location: str | os.PathLike[str]) -> int:
         count = count_runs(connection, found)
         add_missing_tables(connection)
         delete_study(connection, found)
-    engine.dispose()
     return count
 
 

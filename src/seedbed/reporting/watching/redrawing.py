@@ -81,11 +81,10 @@ class Redrawer:
     def _make(self, studies: tuple[Progress, ...]) -> None:
         begun = time.thread_time()
         try:
-            names = [each.name for each in studies]
-            with stores.loaded(names, self._store) as read:
-                document = making.document(read, self._score, self._store)
-                body = page.body(document)
-                runs = sum(map(len, read))
+            read = [stores.load(each.name, self._store) for each in studies]
+            document = making.document(read, self._score, self._store)
+            body = page.body(document)
+            runs = sum(map(len, read))
             # By its content: where a report came out the same, no page is drawn anew.
             version = hashlib.blake2b(body.encode(), digest_size=8).hexdigest()
             self.shown = Shown(document.title, body, studies, runs, version)
