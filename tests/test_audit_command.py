@@ -115,6 +115,7 @@ def test_a_run_that_fails_is_an_error_that_says_why(target):
         (["people", "--conditions", "agian"], "there is no condition 'agian'"),
         (["people", "--conditions", "threads=0"], "threads= takes a whole number of at least 1"),
         (["people", "-s", "-1"], "seed"),
+        (["people", "-s", "0:5"], "an audit is of one seed, such as 0; got '0:5'"),
         (["people", "--timeout", "3"], "--timeout goes with a program"),
         (["people", "--metric", "a=b"], "--metric goes with a program"),
         (["people", "--conditions", ","], "no condition is named"),

@@ -89,6 +89,7 @@ def mine(width: "Later" = 3, rate=0.5, *, must=None):
 def needs(width: int): return mine(width)
 def raises(): raise KeyError("gone")
 def leaves(): raise SystemExit(3)
+def plain(seed, rate=0.5): return {"accuracy": rate}
 number = 5
 """
 )
@@ -129,8 +130,8 @@ def test_parameters_in_brackets_make_a_studys_name_a_target(file: Path) -> None:
     [
         ("{file}:mien", {}, "has no 'mien': did you mean 'mine'"),
         ("{file}:number", {}, "must be a function that returns a seedbed.Experiment, or a trial; got 5"),
-        ("{file}:", {}, "targets_test_file.py:NAME; its functions are mine, needs, raises, leaves"),
-        ("{file}", {}, "which experiment of .*targets_test_file.py.* its functions are mine, needs, raises, leaves"),
+        ("{file}:", {}, "targets_test_file.py:NAME; its functions are mine, needs, raises, leaves, plain"),
+        ("{file}", {}, "which experiment of .*targets_test_file.py.* its functions are mine, needs, raises, leaves, p"),
         ("no_such_file.py", {}, "there is no file no_such_file.py; an experiment in a file is written file.py:name"),
         (":mine", {}, "a target is file.py:name"),
         ("{file}:mine", {"widht": "3"}, "no parameter 'widht': did you mean 'width'"),
@@ -145,6 +146,8 @@ def test_parameters_in_brackets_make_a_studys_name_a_target(file: Path) -> None:
         ("people[lr=1]", {"lr": "2"}, "parameter lr is given twice: in the brackets of the target, and beside it"),
         ("peopel[lr=1]", {}, "did you mean 'people'"),
         ("{file}:needs", {}, "missing a required argument: 'width'; give it with -p NAME=VALUE"),
+        ("{file}:plain", {}, "is a function of the seed, and no trial yet: decorate it with @seedbed.trial"),
+        ("{file}:plain", {"seed": "3"}, "must return a seedbed.Experiment"),
         ("{file}:raises", {}, r"cannot be made: KeyError: 'gone' \(raised in .*targets_test_file.py, line 1\d\)"),
         ("{file}:leaves", {}, "cannot be made: SystemExit: 3"),
         ("no_such_file.py:mine", {}, "there is no file no_such_file.py"),

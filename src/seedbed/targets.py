@@ -108,6 +108,11 @@ def build(target: str, parameters: Mapping[str, str]) -> Experiment | Trial:
     try:
         signature.bind(**arguments)
     except TypeError as error:
+        if "seed" in known and "seed" not in arguments:
+            raise InputError(
+                f"{target} is a function of the seed, and no trial yet: decorate it with @seedbed.trial. Or let it "
+                f"return a seedbed.Experiment, which gets its seed from Seedbed"
+            ) from error
         raise InputError(f"{target}: {error}; give it with -p NAME=VALUE") from error
     with blamed(f"{target} cannot be made"):
         return Recipe(factory, arguments).build()
