@@ -78,8 +78,13 @@ def test_causes_of_what_comes_in(condition, operation, line, expected):
 
 
 def test_what_could_not_be_looked_at_has_no_cause():
-    for origin in (Origin(AT, caught=False), Origin(AT, caught=False, not_looked="its process ended")):
-        assert cause_of(made("again", Setting())[0], origin).name == "unknown"
+    origin = Origin(AT, caught=False, not_looked="its process ended")
+    assert cause_of(made("again", Setting())[0], origin).name == "unknown"
+
+
+@pytest.mark.parametrize("condition", ["again", "hash=1", "memory", "threads=2"])
+def test_what_is_not_met_again_is_not_blamed_on_what_was_changed(condition):
+    assert cause_of(made(condition, Setting())[0], Origin(AT, caught=False)).name == "comes-and-goes"
 
 
 def test_a_first_run_that_alone_is_another_one_points_to_what_is_kept():

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import types
 from collections import OrderedDict, UserDict, deque, namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -291,6 +291,7 @@ VALUES: dict[str, Callable[[Any], Any]] = {
     "list of a class": lambda x: Listed([x]),
     "ordered": lambda x: OrderedDict(a=x),
     "mapping": lambda x: types.MappingProxyType({"a": x}),
+    "mapping that draws": lambda x: Drawing(x),
     "user's mapping": lambda x: UserDict(a=x),
     "objects": lambda x: objects("a", x, None),
     "objects in fields": lambda x: np.array([(1, x)], [("a", "i1"), ("b", object)]),
@@ -314,11 +315,34 @@ VALUES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def test_what_a_users_mapping_gives_is_not_asked_for():
+    torch.manual_seed(0)
+    before = states.of_torch()
+    digests.of_value(Drawing(1.0))
+    assert states.of_torch() == before
+
+
 @pytest.mark.parametrize("kind", VALUES)
 def test_values_of_every_kind_are_equal_by_their_content(kind):
     make = VALUES[kind]
     assert digests.of_value(make(3)) == digests.of_value(make(3))
     assert digests.of_value(make(3)) != digests.of_value(make(4))
+
+
+class Drawing(Mapping[str, Tensor]):
+    """Rows that are made when they are asked for, with noise."""
+
+    def __init__(self, x: float) -> None:
+        self.x = x
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.x + torch.randn(1)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
 
 
 def linear(value: float) -> nn.Module:

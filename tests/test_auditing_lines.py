@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from seedbed.auditing import states
 from seedbed.auditing.closely import LineParting, drawing_line, line_parting
@@ -98,9 +99,9 @@ def draw(generator: str) -> int:
     ("python", 3, "Python's"), ("numpy", 5, "numpy's"), ("torch", 7, "torch's"),
 ])  # fmt: skip
 def test_the_line_that_moves_a_generator_is_named(name, offset, whose, tmp_path):
-    found = drawing_line(traced(lambda: draw(name), tmp_path / "a"))
+    found = drawing_line(traced(lambda: draw(name), tmp_path / "a", evaluating=True), "evaluating")
     assert (found.what, found.name, found.line.number) == ("draws", whose, line_of(draw, offset))
-    assert drawing_line(traced(lambda: draw("none"), tmp_path / "b")) is None
+    assert drawing_line(traced(lambda: draw("none"), tmp_path / "b", evaluating=True), "evaluating") is None
 
 
 def twice_or_once(twice: list[int]) -> None:
@@ -176,8 +177,54 @@ def test_generators_that_nobody_seeded_are_named_where_they_are_drawn_from(tmp_p
 
 def test_draws_of_evaluation_are_told_from_others(tmp_path):
     folder = traced(lambda: draw("torch"), tmp_path / "a")
-    assert drawing_line(folder, evaluating=True) is None
-    assert drawing_line(traced(lambda: draw("torch"), tmp_path / "b", evaluating=True), evaluating=True) is not None
+    assert drawing_line(folder, "evaluating") is None
+    assert drawing_line(traced(lambda: draw("torch"), tmp_path / "b", evaluating=True), "evaluating") is not None
+
+
+class Jittered(Dataset):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, row: int) -> float:
+        return float(row) + random.random()
+
+
+def collated(rows: list[float]) -> list[float]:
+    return [each + float(np.random.rand()) for each in rows]
+
+
+def load_and_draw(loads: bool) -> None:
+    if loads:
+        for _ in DataLoader(Jittered(), batch_size=4, collate_fn=collated):
+            pass
+    for _ in range(9):
+        torch.rand(2)
+
+
+def test_draws_where_rows_are_loaded_are_told_from_others(tmp_path):
+    found = drawing_line(traced(lambda: load_and_draw(True), tmp_path / "a"), "loading")
+    assert (found.name, found.line.function) in (("Python's", "__getitem__"), ("numpy's", "<listcomp>"))
+    assert drawing_line(traced(lambda: load_and_draw(False), tmp_path / "b"), "loading") is None
+
+
+def test_what_moves_a_generator_after_the_users_code_has_returned_is_not_charged_to_it(tmp_path):
+    """An experiment is made by a function of the user's; then Seedbed seeds generators, to read its data."""
+
+    def written(name: str, drawn: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        stands = [[0, 0, 0, 0], [drawn, 0, 0, 0]]
+        lines = [
+            ["a.py", 1, "made", "line", 0, stands[0], {}, True, None, True],
+            ["a.py", 1, "made", "return", 0, stands[0], {}, True, None, True],
+            ["a.py", 9, "__getitem__", "line", 0, stands[1], {}, True, None, True],
+        ]
+        (folder / "lines").write_text("".join(json.dumps(each) + "\n" for each in lines))
+        return folder
+
+    one, other = written("a", 1), written("b", 2)
+    assert line_parting(one, other) is None
+    assert drawing_line(one, "loading") is None
 
 
 def test_tracing_stops_and_leaves_no_trace(tmp_path):
@@ -261,10 +308,10 @@ def test_of_variables_those_are_named_that_differ_before_an_operation_does(tmp_p
     def written(name: str, values: list[int]) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        lines = [["net.py", 1, "train", "line", 0, [0, 0, 0, 0], {}, False, None]]
+        lines = [["net.py", 1, "train", "line", 0, [0, 0, 0, 0], {}, False, None, False]]
         for number, value in enumerate(values, 2):
             lines.append(
-                ["net.py", number, "train", "line", number - 2, [0, 0, 0, 0], {f"v{number}": value}, False, None]
+                ["net.py", number, "train", "line", number - 2, [0] * 4, {f"v{number}": value}, False, None, False]
             )
         (folder / "lines").write_text("".join(json.dumps(each) + "\n" for each in lines))
         return folder

@@ -298,6 +298,9 @@ def uses(s: set[str], t, vectors):
     yield sum(vectors[x] for x in s)  # found: set-iteration note
     yield max(s, key=t.count)  # found: set-iteration note
     yield sorted(s, key=len)  # found: set-iteration note
+    yield sorted(s, key=lambda x: -len(x))  # found: set-iteration note
+    yield sorted(s, key=lambda x: (-t[x], len(x)))  # found: set-iteration note
+    yield sorted(s, key=lambda x: (-t[x], x))
     yield list(map(use, s))  # found: set-iteration
     yield list(s)[0]  # found: set-iteration
     a, b = s  # found: set-iteration
@@ -658,7 +661,10 @@ def made(n, x):
     i, j = np.empty(n), np.empty(n)
     i[0] = j[0] = 1
     k = torch.empty(3)  # found: uninitialised-memory note
-    return a, b, c, d, e, f, g, h, i, j, torch.sum(k)
+    m = np.empty(n)  # found: uninitialised-memory note
+    for i in range(n):
+        m[i] += x[i]
+    return a, b, c, d, e, f, g, h, i, j, torch.sum(k), m
 ---
 import torch
 from torch import nn

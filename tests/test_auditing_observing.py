@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gc
 import io
 import json
 import os
+import tempfile
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -153,9 +156,11 @@ def test_code_that_goes_on_whatever_is_raised_is_ended_with_its_process(tmp_path
         (lambda folder: Path(__file__).read_text(), False),
         (lambda folder: (folder / "a" / "own").write_text("x"), False),
         (lambda folder: Path(os.devnull).write_text("x"), False),
+        (lambda folder: tempfile.gettempdir(), False),
     ],
 )
-def test_a_training_that_writes_files_is_told(write, wrote, tmp_path):
+def test_a_training_that_writes_files_is_told(write, wrote, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)  # as before it was asked for the first time
     _, notes = seen(lambda: write(tmp_path), tmp_path / "a")
     assert notes["writes_files"] == wrote
     assert torch.save.__module__ == "torch.serialization"
@@ -264,32 +269,30 @@ def test_within_transforms_and_traces_training_goes_on_unseen(tmp_path):
     seen(do, tmp_path / "b", window=Window(0, len(tape)))
 
 
-def test_buffers_are_in_an_order_that_does_not_hang_on_addresses(tmp_path, monkeypatch):
-    number: dict[str, int] = {}
-    monkeypatch.setattr("seedbed.auditing.trial_hooks.id", lambda module: number[module.name], raising=False)
-
-    def do(*, reused: bool) -> None:
+def test_when_the_garbage_collector_comes_is_no_difference(tmp_path):
+    def do(*, collected: bool) -> None:
         torch.manual_seed(0)
-        model = nn.Linear(3, 1)
-        model.name, number["model"] = "model", 1
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+            model.itself = [model]  # a cycle, which lives until the collector comes
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for _ in range(2):
+                model(torch.randn(5, 3)).sum().backward()
+                optimizer.step()
+            del model, optimizer
+            if collected:
+                gc.collect()
 
-        def norm(name: str, address: int) -> nn.Module:
-            made = nn.BatchNorm1d(3)
-            made.name, number[name] = name, address
-            return made
-
-        old, keep = norm("old", 2), norm("keep", 3)
-        old(torch.ones(4, 3))
-        keep(torch.arange(12.0).view(4, 3))
-        del old
-        new = norm("new", 2 if reused else 4)
-        new(torch.ones(4, 3) * 7)
-        model(torch.ones(4, 3)).sum().backward()
-        optimizer.step()
-
-    one, other = (seen(functools.partial(do, reused=each), tmp_path / str(each))[0] for each in (False, True))
+    gc.collect()
+    gc.disable()
+    try:
+        one, other = (seen(functools.partial(do, collected=each), tmp_path / str(each))[0] for each in (False, True))
+    finally:
+        gc.enable()
+    assert one.steps == 6
     assert parting(one, other) is None
+    ours, theirs = (Observation(Setting(), tmp_path / str(each), None, None).snapshots for each in (False, True))
+    assert [len(np.load(ours[step])) for step in ours] == [len(np.load(theirs[step])) for step in theirs]
 
 
 def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
@@ -307,6 +310,71 @@ def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
     seen(load, tmp_path / "b", Setting(workers=0))
     assert [each.num_workers for each in made] == [0, 0]
     assert [batch[0].tolist() for batch in made[0]] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_in_the_place_of_workers_that_persist_no_more_is_drawn_than_they_do(tmp_path):
+    def do(rows: list[list[int]]) -> None:
+        torch.manual_seed(0)
+        data = TensorDataset(torch.arange(6.0))
+        loader = DataLoader(data, 2, shuffle=True, num_workers=1, persistent_workers=True)
+        for _ in range(3):
+            rows.extend(batch[0].tolist() for batch in loader)
+        rows.append(torch.rand(2).tolist())
+
+    plain, without = [], []
+    seen(lambda: do(plain), tmp_path / "a")
+    seen(lambda: do(without), tmp_path / "b", Setting(workers=0))
+    assert plain == without
+
+
+def test_methods_of_a_users_own_are_not_called(tmp_path):
+    class Own(nn.Linear):
+        def parameters(self):  # what an optimizer of theirs takes
+            return [self.weight, self.bias]
+
+        def buffers(self, which):
+            raise AssertionError(which)
+
+    def do() -> None:
+        model = Own(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.ones(3, 2)).sum().backward()
+        optimizer.step()
+
+    assert seen(do, tmp_path / "a")[0].steps == 1
+
+
+def test_training_in_another_thread_ends_without_a_word(tmp_path, capfd):
+    def do() -> None:
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+        train()
+
+    before = threading.excepthook
+    with Observer(tmp_path / "a", limit=2) as observer, observed(observer, Setting()):
+        with contextlib.suppress(Enough):
+            do()
+        thread = threading.Thread(target=observer._enough)
+        thread.start()
+        thread.join()
+    assert threading.excepthook is before
+    assert "Enough" not in capfd.readouterr().err
+
+
+def test_what_other_threads_train_is_not_looked_at(tmp_path):
+    def do(folds: int) -> None:
+        threads = [threading.Thread(target=train) for _ in range(folds)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        torch.manual_seed(1)
+        train()
+
+    one, other = seen(lambda: do(1), tmp_path / "a")[0], seen(lambda: do(2), tmp_path / "b")[0]
+    assert one.steps == 3
+    assert parting(one, other) is None
 
 
 def test_what_is_given_by_name_and_what_a_second_module_is_given_are_told_apart(tmp_path):
@@ -477,9 +545,16 @@ def alternating(folder: Path, steps: int) -> dict[int, Path]:
 
 def test_snapshots_are_of_all_optimizers_that_took_a_step_in_one_order(tmp_path):
     found = {step: np.load(path) for step, path in alternating(tmp_path / "a", 7).items()}
-    assert {step: len(each) for step, each in found.items()} == {1: 6, 2: 9, 3: 9, 4: 9, 6: 9, 7: 9}
-    changed = {step: found[step] != found[before] for before, step in ((2, 3), (3, 4), (6, 7))}
-    assert [changed[step].nonzero()[0].tolist() for step in (3, 4)] == [[0, 1, 2, 3, 4, 5], [6, 7, 8]]
+    assert {step: len(each) for step, each in found.items()} == {
+        1: 6,
+        2: 3,
+        3: 9,
+        4: 9,
+        6: 9,
+        7: 9,
+    }  # at step 2 another model may have begun
+    changed = {step: found[step] != found[before] for before, step in ((3, 4), (6, 7))}
+    assert changed[4].nonzero()[0].tolist() == [6, 7, 8]
     assert changed[7].nonzero()[0].tolist() == [0, 1, 2, 3, 4, 5]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from seedbed.auditing.tape import Kind, Parting, Tape, TapeWriter, agree, nothing_came_of_initial, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, TapeWriter, agree, parting, to_no_effect
 
 RECORDS = st.tuples(st.sampled_from(list(Kind)), st.integers(0, 50), st.text(max_size=4), st.integers(0, 2**64 - 1))
 
@@ -67,9 +67,9 @@ def test_initial_values_that_are_overwritten_before_they_are_read_are_no_differe
     one, other = written(ours, tmp_path / "a"), written([(Kind.WEIGHTS, 0, "Net", 2), *ours[1:]], tmp_path / "b")
     assert parting(one, other) is None
     assert agree(one, other)
-    assert nothing_came_of_initial(one, other)
-    assert not nothing_came_of_initial(one, one)
-    for k, changed in enumerate([(Kind.BATCH, 1, "rows", 9), (Kind.STEP, 1, "other", 6), (Kind.STEP, 2, "", 9)]):
+    assert to_no_effect(one, other) == {Kind.WEIGHTS}
+    assert not to_no_effect(one, one)
+    for k, changed in enumerate([(Kind.STEP, 1, "other", 6), (Kind.STEP, 2, "", 9)]):
         theirs = [(Kind.WEIGHTS, 0, "Net", 2), *(changed if each[:2] == changed[:2] else each for each in ours[1:])]
         third = written(theirs, tmp_path / f"c{k}")
         assert parting(one, third).place == 0
@@ -78,6 +78,18 @@ def test_initial_values_that_are_overwritten_before_they_are_read_are_no_differe
     assert parting(one, longer).place == 0
     never = [written([(Kind.WEIGHTS, 0, "Net", k), ours[1]], tmp_path / f"e{k}") for k in range(2)]
     assert parting(*never).place == 0  # no step has been taken that would tell
+
+
+def test_rows_of_which_what_differs_was_not_used_are_no_difference(tmp_path):
+    ours = [(Kind.WEIGHTS, 0, "Net", 1), (Kind.BATCH, 1, "rows", 5), (Kind.STEP, 1, "", 6), (Kind.RESULT, 1, "", 7)]
+    other = [ours[0], (Kind.BATCH, 1, "rows", 9), *ours[2:]]
+    one, two = written(ours, tmp_path / "a"), written(other, tmp_path / "b")
+    assert parting(one, two) is None
+    assert agree(one, two)
+    assert to_no_effect(one, two) == {Kind.BATCH}
+    third = written([*other[:3], (Kind.RESULT, 1, "", 8)], tmp_path / "c")
+    assert parting(one, third).place == 1
+    assert not to_no_effect(one, third)
 
 
 def test_steps_that_draw_are_told_by_where_generators_stand_around_them(tmp_path):

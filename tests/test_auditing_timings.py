@@ -10,13 +10,17 @@ from seedbed.auditing.timings import is_time, times_of, without_times
 @pytest.mark.parametrize(
     "name",
     ["seconds", "train_seconds", "fit time", "wallTime", "wall_time", "runtime", "epoch/elapsed", "Duration",
-     "time", "samples_per_sec", "eval_samples_per_second", "step.ms", "timestamp"],
+     "time", "samples_per_sec", "eval_samples_per_second", "step.ms", "timestamp", "samples/s", "it/s",
+     "img/s", "fps", "train/throughput", "elapsed_s", "time_s", "duration_s", "wall", "sec/epoch", "ms_per_step"],
 )  # fmt: skip
 def test_times(name):
     assert is_time(name)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "test/loss", "timesteps", "rms", "time_mixing", "items", "f1"])
+@pytest.mark.parametrize(
+    "name",
+    ["accuracy", "test/loss", "timesteps", "rms", "time_mixing", "items", "f1", "survival_time", "wallet", "s/n"],
+)
 def test_no_times(name):
     assert not is_time(name)
 

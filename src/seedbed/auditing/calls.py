@@ -23,7 +23,7 @@ from seedbed.auditing.of_programs import audit_program
 from seedbed.auditing.seen import seen
 from seedbed.auditing.setting import REFERENCE, Setting
 from seedbed.auditing.subject import Source
-from seedbed.auditing.tape import Kind, Parting, Tape, nothing_came_of_initial, parting
+from seedbed.auditing.tape import Kind, Parting, Tape, parting, to_no_effect
 from seedbed.auditing.timings import times_of, without_times
 from seedbed.auditing.training import steps_per_epoch
 from seedbed.auditing.watching import Silent, Watcher
@@ -43,6 +43,7 @@ from seedbed.trials import Trial
 GROWTH_OF_SEEDS = 1  # the seed after is trained too, to measure distances of weights by
 ONE_STEP = "compared after the first step only, since an engine trains whole epochs"
 OVERWRITTEN = "a buffer holds other values at first, is written over before anything reads it, and all else is the same"
+UNUSED = "rows hold something else, of which nothing came, such as padding, a path, or names in another order"
 STRUCTURES = 8  # seeds under which a model is made, to see whether its structure depends on them
 
 
@@ -275,8 +276,9 @@ class _Auditing:
         short = condition.setting.engine != REFERENCE and self._limit is not None
         note = ONE_STEP if short else None
         if origin is None:
-            if compares_steps and nothing_came_of_initial(one.tape, other.tape):
-                note = OVERWRITTEN
+            apart = to_no_effect(one.tape, other.tape) if compares_steps else frozenset()
+            if apart:
+                note = UNUSED if Kind.BATCH in apart else OVERWRITTEN
             return Outcome(condition, True, note=note, after_one_step=short, steps=other.steps, seconds_per_step=timed)
         if cause is None and condition.kind != "yardstick":
             unstable = condition.is_repetition or self._is_unstable(other)

@@ -79,8 +79,10 @@ WORKER_DRAWS = Cause(
 EVALUATION_DRAWS = Cause(
     "evaluation-draws",
     "Evaluation moves a generator that training draws from (a DataLoader does at each start, shuffled or not): to "
-    "evaluate more often, or less, changes what is trained.",
-    "Give the evaluation's loader a generator of its own, or put the generators back after it.",
+    "evaluate more often, or less, changes what is trained. Where a trial makes in it what it then trains on, such as "
+    "a rollout, that is no fault.",
+    "Give what draws there (a loader, a model that samples) a generator of its own, or put the generators back after "
+    "it.",
 )
 EVALUATION_CHANGES = Cause(
     "evaluation-changes",
@@ -158,6 +160,12 @@ OUTSIDE_TORCH = Cause(
 UNKNOWN = Cause("unknown", "What the difference comes from could not be told.", "Look at the step that is named.")
 
 
+COMES_AND_GOES = Cause(
+    "comes-and-goes",
+    "Runs differ now and then, whatever is changed: trained once more, these did not part so.",
+    "Look for threads, timeouts, the clock and the network; asked again, the audit may meet it.",
+)
+
 #: Names of the causes that are rounding alone.
 ROUNDING = frozenset({SPLIT_SUMS.name, OTHER_KERNEL.name, OTHER_ENGINE.name})
 
@@ -197,6 +205,8 @@ def cause_of(condition: Condition, origin: Origin, *, unstable: bool = False, ot
         return OTHER_ENGINE
     if origin.seeding is not None:
         return HASH_ORDER if condition.family == "hash" else UNSEEDED
+    if not origin.caught and origin.not_looked is None:
+        return KEPT if origin.is_of_first else COMES_AND_GOES
     if operation is not None and operation.what == "uninitialised":
         return UNINITIALISED
     if operation is not None and operation.what == "output":
@@ -233,19 +243,19 @@ def _other_kernel(condition: Condition) -> Cause:
 
 def _of_what_comes_in(origin: Origin) -> Cause:
     """Of a difference that no operation makes: what is computed with, or what is done, is another one already."""
-    if origin.is_of_first:
-        return KEPT
     if origin.within_libraries:
         return IN_LIBRARY
     if origin.line is not None:
         if origin.line.what == "unseeded":
             return UNSEEDED_DRAW
+        if origin.parting is not None and origin.parting.record.kind is Kind.RESULT:
+            return RESULT_DIFFERS
         return DRAWS_DIFFER if origin.line.what == "generator" else VALUE_DIFFERS
     if origin.operation is not None:
         by_what = {"generator": GENERATOR_ELSEWHERE, "input": OUTSIDE_TORCH}
         return by_what.get(origin.operation.what, VALUE_DIFFERS)
     if origin.parting is not None and origin.parting.record.kind is Kind.DATA:
         return DATA_DIFFER
-    if origin.caught and origin.not_looked is None and origin.parting is not None:
+    if origin.not_looked is None and origin.parting is not None:
         return RESULT_DIFFERS if origin.parting.record.kind is Kind.RESULT else OUTSIDE_TORCH
     return UNKNOWN

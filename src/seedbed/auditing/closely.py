@@ -113,11 +113,17 @@ class _Entry:
     changed: Mapping[str, int]
     evaluating: bool
     going_on: Line | None
+    loading: bool
 
     @property
     def line(self) -> Line:
         """What runs from here to the next entry."""
         return self.going_on or Line(self.file, self.number, self.function)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether from here to the next entry no code of the user's runs: the outermost function of theirs returned."""
+        return self.event == "return" and self.going_on is None
 
     @property
     def place(self) -> tuple[str, int, str, str]:
@@ -152,7 +158,8 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
         if a is None or b is None:  # one has no more of them
             return unread or _parting(place, "sequence", a or b)
         if (a["name"], a["shapes"]) != (b["name"], b["shapes"]):
-            return _parting(place, "sequence", a, other=b["name"])
+            shapes = " x ".join(map(str, b["shapes"]))
+            return _parting(place, "sequence", a, other=f"{b['name']} of {shapes}" if shapes else b["name"])
         if a["numbers"] != b["numbers"] and (place, "numbers", 0) not in ignored:
             return _parting(place, "argument", a)
         for position, (x, y) in enumerate(zip(a["reads"], b["reads"], strict=False)):
@@ -302,7 +309,7 @@ def line_parting(
     for a, b in zip(_entries(one), _entries(other), strict=False):
         if a.place != b.place:
             return LineParting((before or (a, b))[0].line, a.operations, "flow", "") if unseeded is None else unseeded
-        if variables_but is None and before is not None:
+        if variables_but is None and before is not None and not before[0].leaves:
             parted = _generators_part(before, (a, b), looked_at)
             if parted is not None and parted.what == "generator":
                 return parted
@@ -319,16 +326,16 @@ def line_parting(
     return LineParting(first[0], variables[first], "variable", first[1], tuple(others[-OTHERS:]))
 
 
-def drawing_line(one: Path, *, evaluating: bool = False) -> LineParting | None:
+def drawing_line(one: Path, while_: Literal["evaluating", "loading"]) -> LineParting | None:
     """The line of a window that moves a generator most often; None where none does.
 
     Args:
-        evaluating: look only at what runs between ``model.eval()`` and ``model.train()``.
+        while_: a model is evaluated (between ``model.eval()`` and ``model.train()``), or rows are loaded.
     """
     found: dict[tuple[Line, str], int] = {}
     for before, after in itertools.pairwise(_entries(one)):
         moved = [name for name, x, y in zip(GENERATORS, before.generators, after.generators, strict=True) if x != y]
-        if moved and (before.evaluating or not evaluating):
+        if moved and not before.leaves and getattr(before, while_):
             key = before.line, " and ".join(moved)
             found[key] = found.get(key, 0) + 1
     if not found:
@@ -367,9 +374,9 @@ def _variables_apart(ours: Iterable[_Entry], theirs: Iterable[_Entry]) -> Iterat
 
 def _entries(folder: Path) -> Iterator[_Entry]:
     for entry in _json_lines(folder / LINES):
-        file, number, function, event, operations, generators, changed, evaluating, going_on = entry
+        file, number, function, event, operations, generators, changed, evaluating, going_on, loading = entry
         line = None if going_on is None else Line(*going_on)
-        yield _Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line)
+        yield _Entry(file, number, function, event, operations, tuple(generators), changed, evaluating, line, loading)
 
 
 def _json_lines(path: Path) -> Iterator[Any]:

@@ -18,7 +18,7 @@ import sys
 import types
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -347,7 +347,7 @@ class _Values:
             yield from self._named(own.items(value), depth)
             if kind is not dict and getattr(value, "__dict__", None) is not value:
                 yield from self._named(_attributes(value), depth)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, types.MappingProxyType):
             yield from self._named(value.items(), depth)
         else:
             yield from self._of_object(value, depth)
@@ -424,8 +424,8 @@ def of_text(text: str) -> int:
 
 def state_of(model: nn.Module) -> Iterator[Tensor]:
     """The parameters and buffers of a model, each once, in its own order."""
-    yield from model.parameters()
-    yield from model.buffers()
+    yield from nn.Module.parameters(model)  # its own method of that name may be of the user's, and another thing
+    yield from nn.Module.buffers(model)
 
 
 def of_structure(model: nn.Module) -> int:
@@ -435,6 +435,6 @@ def of_structure(model: nn.Module) -> int:
 
 def structure(model: nn.Module) -> dict[str, str]:
     """Parameter or buffer to its type and shape, as text."""
-    named = [*model.named_parameters(), *model.named_buffers()]
+    named = [*nn.Module.named_parameters(model), *nn.Module.named_buffers(model)]
     with Aside():
         return {name: _shape(value) for name, value in named}

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
 from seedbed.auditing import states
 from seedbed.auditing.operations import OperationLog
@@ -45,10 +46,15 @@ MOST_ITEMS = 2_000  # of a list, set or mapping that are looked at
 # what another thread wrote to one meanwhile, through a closure, would be lost.
 _PUTS_BACK = sys.version_info < (3, 13)
 _STARTS = threading.Thread.start.__code__
+_FETCHING = _MapDatasetFetcher.fetch.__code__.co_filename
 # Threads of Python's own that run no function of the user's.
 _OWN_THREADS = tuple(
-    os.path.join(os.path.dirname(os.__file__), *path)
-    for path in (("multiprocessing", "queues.py"), ("concurrent", "futures", "process.py"))
+    os.path.join(folder, *path)
+    for folder, *path in (
+        (os.path.dirname(os.__file__), "multiprocessing", "queues.py"),
+        (os.path.dirname(os.__file__), "concurrent", "futures", "process.py"),
+        (os.path.dirname(os.path.dirname(__file__)), "executors", "worker.py"),
+    )
 )
 
 
@@ -60,7 +66,8 @@ class LineTrace:
 
     ``lines`` in the folder gets a JSON array for each, of the moment before it runs: file, line, function, event, how
     many operations were recorded so far, digests of the generators, the variables that changed since, name to
-    digest, whether a model is being evaluated, and, of a return, the line that goes on: file, line, function.
+    digest, whether a model is being evaluated, of a return the line that goes on (file, line, function), and whether
+    rows are being loaded.
 
     Args:
         operations: recorded beside the lines.
@@ -141,7 +148,7 @@ class LineTrace:
         going_on = users_line(frame.f_back) if event == "return" and frame.f_back is not None else None
         entry = [
             code.co_filename, frame.f_lineno, code.co_name, event, self._operations.count, generators, changed,
-            self._evaluating(), going_on and [going_on.file, going_on.number, going_on.function],
+            self._evaluating(), going_on and [going_on.file, going_on.number, going_on.function], _is_loading(frame),
         ]  # fmt: skip
         with contextlib.suppress(ValueError):  # closed meanwhile, from another thread
             self._log.write(json.dumps(entry) + "\n")
@@ -150,6 +157,15 @@ class LineTrace:
         else:
             self._seen[id(frame)] = (frame, now)
         return self._in_frame
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Whether a line runs while a row is taken from a data set, or made part of a batch."""
+    while frame is not None:
+        if frame.f_code.co_name in ("__getitem__", "__getitems__") or frame.f_code.co_filename == _FETCHING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _shares(frame: FrameType) -> bool:

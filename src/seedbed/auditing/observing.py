@@ -73,6 +73,9 @@ class Observer:
         self.evaluating = False  # a model, between training steps; told by what drives the training
 
     def __enter__(self) -> Observer:
+        # Training in a thread of the program's ends as all training does, and there is nothing to be told of it.
+        self._excepthook = own = threading.excepthook
+        threading.excepthook = lambda error: None if error.exc_type is Enough else own(error)
         if self._window is not None:
             self._modules = ModuleStack()
             self._modules.__enter__()
@@ -83,6 +86,7 @@ class Observer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        threading.excepthook = self._excepthook
         self._shut()
         if self._modules is not None:
             self._modules.__exit__(None, None, None)
@@ -205,10 +209,11 @@ class Observer:
 
 
 class _Parameters:
-    """The parameters of all optimizers that have taken a step, in the order in which they were first seen.
+    """The parameters of optimizers that take steps, in the order in which they were first seen.
 
     Those of a model that is no longer used are not kept in memory: when an optimizer takes its first step, those before
-    it are let go of until they take another one.
+    it are let go of until they take another one. They are not looked at then either, since whether they still are there
+    may be the garbage collector's affair.
     """
 
     def __init__(self) -> None:
@@ -216,7 +221,7 @@ class _Parameters:
         self._held: dict[int, Tensor] = {}
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (each for each in [reference() for reference in self._known.values()] if each is not None)
+        return iter([self._held[key] for key in self._known if key in self._held])
 
     def add(self, parameters: Iterable[Tensor]) -> None:
         """An optimizer took a step with these."""

@@ -65,6 +65,8 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
             return Origin(found, line=line)
     if libraries and _comes_of(lab, condition, libraries, found):
         return Origin(found, within_libraries=libraries)
+    if condition.family == "workers":  # what a loader does in the place of another says nothing to who uses it
+        return Origin(found)
     came_up = True
     try:
         if condition.is_repetition:
@@ -72,11 +74,11 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
             if not came_up and _is_of_first(lab, condition, found, one, other):
                 return Origin(found, caught=False, is_of_first=True)
         else:
-            operation, line = _once(lab, condition, found, one.tape)
+            operation, line, came_up = _once(lab, condition, found, one.tape)
+            if not came_up and (operation is None or not operation.is_certain):
+                return Origin(found, caught=False, is_of_first=_is_of_first(lab, condition, found, one, other))
     except _NotLookedError as error:
         return Origin(found, caught=False, not_looked=str(error))
-    if condition.family == "workers" and operation is not None and not operation.is_certain:
-        operation = None  # what a loader does in the place of another says nothing to who uses it
     return Origin(found, operation, line, caught=came_up)
 
 
@@ -91,14 +93,18 @@ def _comes_of(lab: Lab, condition: Condition, calls: tuple[str, ...], found: Par
     return parting(ours.tape, theirs.tape) is None if steps is None else agree(ours.tape, theirs.tape)
 
 
-def _once(lab: Lab, condition: Condition, found: Parting, tape: Tape) -> _Found:
-    """Of two runs that part there each time; a third, which should be the same as the first, tells what differs in
-    equal runs: times, process numbers, scratch space of operations."""
+def _once(
+    lab: Lab, condition: Condition, found: Parting, tape: Tape
+) -> tuple[OperationParting | None, LineParting | None, bool]:
+    """Of two runs that part there each time; and whether they did. A third, which should be as the first, tells what
+    differs in equal runs: times, process numbers, scratch space of operations."""
     pair = condition.against, condition.setting
     control = condition.against.but(repetition=_CONTROL)
     # What moves the data to another device, long before, is another sequence of operations, and no difference.
     windows = [_nearest(found, tape)] if condition.crosses_devices else list(_windows(found, tape))
-    return _searched(lab, pair, control, windows, found, across_devices=condition.crosses_devices)
+    return _searched(
+        lab, pair, control, windows, found, across_devices=condition.crosses_devices, changed=condition.family
+    )
 
 
 def _repeated(
@@ -109,7 +115,7 @@ def _repeated(
     for number in range(TRIES):
         pair = [condition.against.but(repetition=_TRIED + 2 * number + k) for k in range(2)]
         try:
-            operation, line = _searched(lab, (pair[0], pair[1]), None, _watched(found, tape), found, STEPS_WATCHED)
+            operation, line, _ = _searched(lab, (pair[0], pair[1]), None, _watched(found, tape), found, STEPS_WATCHED)
         except _EarlierError as error:
             found, came_up = error.parting, True
             continue
@@ -154,11 +160,14 @@ def _searched(
     beyond: int = 0,
     *,
     across_devices: bool = False,
-) -> _Found:
-    """Look at one window after the other, until one tells where the runs part.
+    changed: str = "",
+) -> tuple[OperationParting | None, LineParting | None, bool]:
+    """Look at one window after the other, until one tells where the runs part; and whether they parted again, and the
+    control, where there is one, is as the first of them.
 
     Args:
         beyond: steps that are trained beyond where they parted.
+        changed: the family of the condition.
 
     Raises:
         _EarlierError: without a control, the two part before a window.
@@ -174,15 +183,32 @@ def _searched(
         seen = lab.closely(settings, window, steps, all_rows=kind is Kind.DATA)
         try:
             seen_here = _compared(lab, seen, window, control=control is not None, across_devices=across_devices)
-            came_up |= control is None and parting(seen[0].tape, seen[1].tape) is not None
+            apart = parting(seen[0].tape, seen[1].tape, across_devices=across_devices) is not None
+            came_up |= apart and _is_steady(lab, seen, changed)
         finally:
             lab.forget(seen)
         found = found if seen_here == (None, None) else seen_here
         if _is_first(seen_here, window):
             break
-    if came_up and found == (None, None):
+    if control is None and came_up and found == (None, None):
         raise _SameAgainError
-    return found
+    return *found, came_up
+
+
+def _is_steady(lab: Lab, seen: list[Observation], changed: str) -> bool:
+    """Whether runs that were trained again are as they were, and the control is as the first of them: as far as that is
+    to be expected of what was changed."""
+    ours, theirs, *control = seen
+    if changed == "memory":  # what memory holds unfilled may be another thing each time
+        return _is_as_before(lab, theirs)
+    if not all(agree(ours.tape, each.tape) for each in control):
+        return False
+    return changed != "hash" or (_is_as_before(lab, ours) and _is_as_before(lab, theirs))
+
+
+def _is_as_before(lab: Lab, run: Observation) -> bool:
+    before = lab.known(run.setting)
+    return before is None or agree(before.tape, run.tape)
 
 
 def _compared(lab: Lab, seen: list[Observation], window: Window, *, control: bool, across_devices: bool) -> _Found:
@@ -224,7 +250,7 @@ def _drawing(lab: Lab, condition: Condition, found: Parting, tape: Tape) -> Line
     plain = condition.against.but(workers=0) if condition.family == "workers" else condition.against
     for window in _windows(found, tape):
         seen = lab.closely([plain], window, lab.capped(max(1, found.record.step)))
-        line = drawing_line(seen[0].folder, evaluating=condition.family == "evaluation")
+        line = drawing_line(seen[0].folder, "evaluating" if condition.family == "evaluation" else "loading")
         lab.forget(seen)
         if line is not None:
             return line

@@ -43,6 +43,10 @@ class Kind(enum.IntEnum):
     GPUS = 8  # where the generators of GPUs stand; only where there are GPUs
 
 
+# Where these alone differ, nothing came of it, or a step after them would.
+_OF_NO_EFFECT = {Kind.WEIGHTS, Kind.BATCH}
+
+
 class TapeWriter:
     """Writes a tape, so many bytes at a time; what was written is there even if the process dies."""
 
@@ -161,20 +165,22 @@ def agree(one: Tape, other: Tape) -> bool:
     length = min(each.training for each in (one, other))
     if not length:
         return True
-    chains = one.chain(length - 1) == other.chain(length - 1) or nothing_came_of_initial(one, other, length)
+    chains = one.chain(length - 1) == other.chain(length - 1) or bool(to_no_effect(one, other, length))
     return chains and np.array_equal(one.gpus(length), other.gpus(length))
 
 
-def nothing_came_of_initial(one: Tape, other: Tape, length: int | None = None) -> bool:
-    """Whether two tapes differ, and in initial values alone: those of buffers that were written to before anything read
-    them, or every step after them would differ.
+def to_no_effect(one: Tape, other: Tape, length: int | None = None) -> frozenset[Kind]:
+    """The kinds of the records in which two tapes differ, where nothing came of that: initial values of buffers that
+    were written to before anything read them, and rows, of which what differs was not used; none where something did,
+    or they are the same.
 
     Args:
         length: records that are compared; where not given all, of which both must then have as many.
     """
-    if length is None and len(one) != len(other):
-        return False
-    return one.steps > 0 and one.apart_in(other, len(one) if length is None else length) == {Kind.WEIGHTS}
+    if (length is None and len(one) != len(other)) or not one.steps:
+        return frozenset()
+    apart = one.apart_in(other, len(one) if length is None else length)
+    return frozenset(each for each in apart if each is not None) if apart <= _OF_NO_EFFECT else frozenset()
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,6 @@ def parting(one: Tape, other: Tape, *, across_devices: bool = False) -> Parting 
             return Parting(low, one[low], other[low])
     if low == shorter and len(one) == len(other):
         return None
-    if low < shorter and one[low].kind is Kind.WEIGHTS and nothing_came_of_initial(one, other):
+    if low < shorter and one[low].kind in _OF_NO_EFFECT and to_no_effect(one, other):
         return None
     return Parting(low, one[low] if low < len(one) else None, other[low] if low < len(other) else None)

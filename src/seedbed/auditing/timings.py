@@ -9,8 +9,10 @@ from typing import TypeVar
 V = TypeVar("V")
 
 _TIME = re.compile(
-    r"(?:^|[^a-z])(?:seconds?|secs?|msecs?|ms|minutes|time|wall_?time|run_?time|elapsed|duration|timestamp|"
-    r"(?:examples|samples|steps|items|it|tokens)_per_(?:s|sec|second))$"
+    r"(?:^|[^a-z])(?:seconds?|secs?|msecs?|ms|minutes|wall_?time|run_?time|wall|"
+    r"(?:(?<!survival.)time|elapsed|duration|took)(?:_(?:s|sec|secs|seconds|ms))?|timestamp|fps|throughput|"
+    r"(?:s|sec|seconds|ms)(?:/|_per_)(?:epoch|step|batch|it|sample|item)|"
+    r"(?:examples|samples|steps|items|it|img|imgs|images|tokens|batches|epochs)(?:/|_per_)(?:s|sec|second))$"
 )
 
 

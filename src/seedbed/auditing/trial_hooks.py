@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from seedbed.auditing import writing
 from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
 from seedbed.userlines import users_line
+
+MOST_MODELS = 64  # that are held of those that were called since a step
 
 
 @dataclass
@@ -60,7 +63,9 @@ def observed(observer: Observer, setting: Setting) -> Iterator[Notes]:
         # Not by hooks, which are not told arguments that are given by name.
         stack.enter_context(_replaced(nn.Module, "__call__", training.called))
         stack.enter_context(_replaced(nn.Module, "train", evaluations.switched))
-        stack.enter_context(_replaced(DataLoader, "__init__", functools.partial(_loader, setting.workers, notes)))
+        loaders = _Loaders(setting.workers, notes)
+        stack.enter_context(_replaced(DataLoader, "__init__", loaders.made))
+        stack.enter_context(_replaced(DataLoader, "__iter__", loaders.iterated))
         writes = stack.enter_context(writing.watched(observer.folder))
         yield notes
         notes.writes_files = writes.any
@@ -85,23 +90,22 @@ def _replaced(holder: type, name: str, replacement: Callable[..., Any]) -> Itera
 
 
 class _Training:
-    """A batch is what the outermost module is called with in training; a step is one of any optimizer."""
+    """A batch is what the outermost module is called with in training; a step is one of any optimizer. What other
+    threads of the program do comes in no order, and is not looked at."""
 
     def __init__(self, observer: Observer, evaluations: _Evaluations) -> None:
         self._observer, self._evaluations = observer, evaluations
         self._depth, self._batches = 0, 0  # of modules that run; since the last step
         self._known: dict[int, weakref.ref[nn.Module]] = {}
-
-    def models(self) -> Iterator[nn.Module]:
-        """The outermost modules that were called in training, and still are there."""
-        for reference in self._known.values():
-            model = reference()
-            if model is not None:
-                yield model
+        # Since the last step. Held, since when one that is not goes away is the garbage collector's affair.
+        self._called: dict[int, nn.Module] = {}
+        self._thread = threading.get_ident()
 
     def called(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """A module is called."""
         if torch.compiler.is_compiling():  # the compiler takes in what is called, and not this
+            return original(module, *args, **kwargs)
+        if threading.get_ident() != self._thread:
             return original(module, *args, **kwargs)
         outermost = not self._depth
         if outermost and module.training and torch.is_grad_enabled() and _has_parameters(module) and _is_plain():
@@ -121,25 +125,34 @@ class _Training:
             self._known.pop(id(module), None)  # of one that is gone, whose place in the order is not this one's
             self._known[id(module)] = weakref.ref(module)
             self._observer.made(module, type(module).__name__)
+        self._called[id(module)] = module
+        if len(self._called) > MOST_MODELS:
+            del self._called[next(iter(self._called))]
         # What a second module is called with was computed, by the first one for example.
         self._observer.batch(inputs, "rows" if not self._batches else f"inputs of {type(module).__name__}")
         self._batches += 1
 
     def about_to_step(self, *_: Any) -> None:
         """An optimizer is about to take a step."""
+        if threading.get_ident() != self._thread:
+            return
         self._evaluations.over()
         if not self._batches:
             self._observer.batch(())
 
     def stepped(self, optimizer: Any, *_: Any) -> None:
         """It has taken it."""
+        if threading.get_ident() != self._thread:
+            return
         self._batches = 0
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self._observer.stepped(parameters, [buffer for model in self.models() for buffer in model.buffers()])
+        buffers = [buffer for model in self._called.values() for buffer in nn.Module.buffers(model)]
+        self._called.clear()
+        self._observer.stepped(parameters, buffers)
 
 
 def _has_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None  # a loss has none
+    return next(nn.Module.parameters(module), None) is not None  # a loss has none
 
 
 def _is_plain() -> bool:
@@ -152,23 +165,44 @@ def _is_plain() -> bool:
     )
 
 
-def _loader(workers: int | None, notes: Notes, original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
-    """Make a DataLoader; of map-style data with so many workers, where that is asked for."""
-    given = inspect.signature(original).bind(loader, *args, **kwargs)
-    if isinstance(given.arguments.get("dataset"), IterableDataset):  # each worker would serve all of it
-        original(loader, *args, **kwargs)
-        return
-    notes.loads_items = True
-    if given.arguments.get("num_workers") and given.arguments.get("shuffle"):
-        line = users_line()
-        if line is not None and not (given.arguments.get("generator") or given.arguments.get("worker_init_fn")):
-            notes.unsteady_loaders.append((line.file, line.number))
-    if workers is not None:
-        given.arguments["num_workers"] = workers
-        if workers == 0:  # these are refused where there are none
-            for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
-                given.arguments.pop(name, None)
-    original(*given.args, **given.kwargs)
+class _Loaders:
+    """DataLoaders over map-style data get so many workers, where that is asked for."""
+
+    def __init__(self, workers: int | None, notes: Notes) -> None:
+        self._workers, self._notes = workers, notes
+        # Of those that were to have workers that persist, and have none: the iterator, once there is one.
+        self._persistent: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    def made(self, original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+        """One is made."""
+        given = inspect.signature(original).bind(loader, *args, **kwargs)
+        if isinstance(given.arguments.get("dataset"), IterableDataset):  # each worker would serve all of it
+            original(loader, *args, **kwargs)
+            return
+        self._notes.loads_items = True
+        if given.arguments.get("num_workers") and given.arguments.get("shuffle"):
+            line = users_line()
+            if line is not None and not (given.arguments.get("generator") or given.arguments.get("worker_init_fn")):
+                self._notes.unsteady_loaders.append((line.file, line.number))
+        if self._workers is not None:
+            given.arguments["num_workers"] = self._workers
+            if self._workers == 0:  # these are refused where there are none
+                for name in ("prefetch_factor", "multiprocessing_context", "timeout"):
+                    given.arguments.pop(name, None)
+                if given.arguments.pop("persistent_workers", False):
+                    self._persistent[loader] = None
+        original(*given.args, **given.kwargs)
+
+    def iterated(self, original: Any, loader: Any) -> Any:
+        """One is iterated. Workers that persist are given their seed once: no more is drawn in their place."""
+        if loader not in self._persistent:
+            return original(loader)
+        iterator = self._persistent[loader]
+        if iterator is None:
+            iterator = self._persistent[loader] = original(loader)
+        else:
+            iterator._reset(loader)
+        return iterator
 
 
 @dataclass
@@ -185,10 +219,13 @@ class _Evaluations:
     undone: bool
     _begun: dict[int, tuple[nn.Module, Callable[[], None], Any]] = field(default_factory=dict)
     _depth: int = 0
+    _thread: int = field(default_factory=threading.get_ident)
     _last: Any = None  # where the generators stood after the last call
 
     def switched(self, original: Any, module: nn.Module, mode: bool = True) -> Any:
         """A module's ``train`` is called; ``eval`` calls it too."""
+        if threading.get_ident() != self._thread:
+            return original(module, mode)
         if not self._depth:
             if not mode and module.training and id(module) not in self._begun:
                 self._last = generators.states()

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def watched(but: Path) -> Iterator[Writes]:
         but: a folder that does not count.
     """
     writes = Writes(but)
+    tempfile.gettempdir()  # which tries, the first time, whether files can be written: no doing of the training
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or writes.is_over:

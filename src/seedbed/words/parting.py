@@ -32,7 +32,7 @@ def sentence(origin: Origin) -> str:
     if not origin.caught:
         return f"Parts {place}; trained to there again and looked at closely, it did not part again."
     if record.kind in (Kind.BATCH, Kind.WEIGHTS, Kind.STEP) and not origin.parting_is_structural:
-        return f"Parts {place}. No operation of torch, and no plain variable, was seen to differ before it."
+        return f"Parts {place}. Nothing that was looked at differs before it."
     return f"Parts {place}."
 
 

@@ -50,8 +50,8 @@ def is_filled(node: ast.expr, source: Source) -> bool:
         case ast.Attribute(attr=attribute):
             return _through_attribute(parent, attribute, source)
         case ast.Subscript():
-            if isinstance(parent.ctx, ast.Store):
-                return True
+            if isinstance(parent.ctx, ast.Store):  # but for x[i] += ..., which reads it
+                return not isinstance(source.scopes.parents[parent], ast.AugAssign)
             return is_filled(parent, source)
         case ast.Call() if node is not parent.func:
             return _given(node, parent, source)

@@ -148,11 +148,18 @@ def _takes_one(part: ast.comprehension) -> bool:
 def _counts(key: ast.expr, source: Source) -> bool:
     """Whether a sort key is a count or a length, by which elements tie: the first of a tie is the first in order."""
     if isinstance(key, ast.Lambda):
-        body = key.body
-        return isinstance(body, ast.Subscript) or (isinstance(body, ast.Call) and _counts(body.func, source))
+        return _is_count(key.body, source)
     if isinstance(key, ast.Attribute):
         return key.attr in ("count", "get", "__getitem__")
     return source.names.full(key) == "builtins.len"
+
+
+def _is_count(value: ast.expr, source: Source) -> bool:
+    if isinstance(value, ast.UnaryOp):  # the most frequent first: -counts[word]
+        return _is_count(value.operand, source)
+    if isinstance(value, ast.Tuple):
+        return all(_is_count(each, source) for each in value.elts)
+    return isinstance(value, ast.Subscript) or (isinstance(value, ast.Call) and _counts(value.func, source))
 
 
 def _unpacked(star: ast.Starred, source: Source) -> Matters:
