@@ -269,6 +269,8 @@ def test_where_and_how_two_recordings_part(change, what, tmp_path):
     theirs = [operation(), operation(**change), operation(reads=[3], sources=[1], writes=[4])]
     found = parted(ours, theirs, tmp_path)
     assert (found.place, found.what, found.line.number) == (1, what, 3)
+    if "shapes" in change:  # which tell the two apart where their names do not
+        assert found.other.endswith(" of [3]")
 
 
 def test_a_result_that_nobody_reads_is_no_origin(tmp_path):
