@@ -332,6 +332,9 @@ def test_methods_of_a_users_own_are_not_called(tmp_path):
         def parameters(self):  # what an optimizer of theirs takes
             return [self.weight, self.bias]
 
+        def named_parameters(self):
+            raise AssertionError
+
         def buffers(self, which):
             raise AssertionError(which)
 

@@ -424,8 +424,14 @@ def of_text(text: str) -> int:
 
 def state_of(model: nn.Module) -> Iterator[Tensor]:
     """The parameters and buffers of a model, each once, in its own order."""
-    yield from nn.Module.parameters(model)  # its own method of that name may be of the user's, and another thing
-    yield from nn.Module.buffers(model)
+    # Not by its own methods of these names, which may be of the user's, and another thing.
+    yield from (each for _, each in nn.Module.named_parameters(model))
+    yield from buffers_of(model)
+
+
+def buffers_of(model: nn.Module) -> Iterator[Tensor]:
+    """The buffers of a model, each once, in its own order."""
+    yield from (each for _, each in nn.Module.named_buffers(model))
 
 
 def of_structure(model: nn.Module) -> int:

@@ -17,7 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.data import DataLoader, IterableDataset
 
 from seedbed import generators
-from seedbed.auditing import writing
+from seedbed.auditing import digests, writing
 from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
 from seedbed.userlines import users_line
@@ -146,13 +146,13 @@ class _Training:
             return
         self._batches = 0
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        buffers = [buffer for model in self._called.values() for buffer in nn.Module.buffers(model)]
+        buffers = [buffer for model in self._called.values() for buffer in digests.buffers_of(model)]
         self._called.clear()
         self._observer.stepped(parameters, buffers)
 
 
 def _has_parameters(module: nn.Module) -> bool:
-    return next(nn.Module.parameters(module), None) is not None  # a loss has none
+    return next(nn.Module.named_parameters(module), None) is not None  # a loss has none
 
 
 def _is_plain() -> bool:
