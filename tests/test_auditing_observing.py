@@ -295,6 +295,27 @@ def test_when_the_garbage_collector_comes_is_no_difference(tmp_path):
     assert [len(np.load(ours[step])) for step in ours] == [len(np.load(theirs[step])) for step in theirs]
 
 
+@pytest.mark.parametrize("trained_on", [False, True])
+def test_other_draws_in_evaluation_tell_whether_they_are_trained_on(trained_on, tmp_path):
+    def do() -> None:
+        torch.manual_seed(0)
+        model, frozen = nn.Linear(3, 1), nn.Linear(3, 3).eval()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            model.eval()
+            made = [model(torch.randn(4, 3)) for _ in range(3)]
+            model.train()
+            rows = frozen(torch.randn(4, 3))
+            model(rows + made[-1].detach() if trained_on else rows).sum().backward()
+            optimizer.step()
+
+    undone = Setting(evaluation=True)
+    one, other = (seen(do, tmp_path / str(k), undone.but(other_draws=bool(k)))[0] for k in range(2))
+    assert one.steps == 3
+    assert agree(one, other) is not trained_on
+    assert not agree(one, seen(do, tmp_path / "plain")[0])  # where these draws are not undone
+
+
 def test_loaders_are_noted_and_given_workers_where_asked(tmp_path):
     made = []
 

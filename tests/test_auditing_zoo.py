@@ -141,6 +141,13 @@ def test_of_a_buffer_that_is_written_over_before_it_is_read_a_note_is_all(tmp_pa
     assert "written over before anything reads it" in found.outcomes[1].note
 
 
+@pytest.mark.slow
+def test_what_is_drawn_to_be_trained_on_is_no_evaluation(tmp_path):
+    (outcome,) = audited("sound_rollout", ["evaluation"], tmp_path).outcomes
+    assert outcome.repeats is None
+    assert "such as a rollout" in outcome.why_not
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["sound_experiment", "sound_trial"])
 def test_sound_programs_raise_no_alarm_in_twenty_repetitions(name, tmp_path):

@@ -43,6 +43,7 @@ from seedbed.trials import Trial
 GROWTH_OF_SEEDS = 1  # the seed after is trained too, to measure distances of weights by
 ONE_STEP = "compared after the first step only, since an engine trains whole epochs"
 OVERWRITTEN = "a buffer holds other values at first, is written over before anything reads it, and all else is the same"
+FEEDS_TRAINING = "what it draws from model.eval() to model.train() is trained on, such as a rollout, and no evaluation"
 UNUSED = "rows hold something else, of which nothing came, such as padding, a path, or names in another order"
 STRUCTURES = 8  # seeds under which a model is made, to see whether its structure depends on them
 
@@ -206,10 +207,21 @@ class _Auditing:
             self._watcher.begun(f"{self._ended_runs} of {self._runs} runs trained, the last: {words}")
 
     def _refused(self, wanted: Sequence[Condition]) -> dict[str, str]:
-        """Conditions that were proposed and turned out to be none, in words, and why: engines that cannot run it."""
+        """Conditions that were proposed and turned out to be none, in words, and why: engines that cannot run it, and
+        evaluations that are none."""
         errors = {each.words: self._lab[each.setting].error for each in wanted if each.family == "engine"}
         refused = {words: error for words, error in errors.items() if error and error.startswith(InputError.__name__)}
-        return {words: first_line(error).partition(": ")[2] for words, error in refused.items()}
+        feeding = {each.words: FEEDS_TRAINING for each in wanted if self._feeds_training(each)}
+        return {words: first_line(error).partition(": ")[2] for words, error in refused.items()} | feeding
+
+    def _feeds_training(self, condition: Condition) -> bool:
+        """Whether what a trial draws in evaluation is trained on, so that to undo it makes another program of it."""
+        if condition.family != "evaluation" or not isinstance(self._subject, Trial):
+            return False
+        one, other = self._lab[condition.against], self._lab[condition.setting]
+        if one.error is not None or other.error is not None:
+            return False
+        return origins.feeds_training(self._lab, condition, one, other)
 
     def _with_seen(self, lint: Sequence[Finding], plain: Observation) -> list[Finding]:
         """What reading the files found, and what else was seen in the run."""
@@ -263,6 +275,8 @@ class _Auditing:
         if other.error is not None and not (compares_steps and _parts_before_its_end(condition, one, other)):
             return Outcome(condition, None, first_line(other.error), steps=other.steps)
         known = _known_already(condition, one, other, before)
+        if known is None and self._feeds_training(condition):
+            return Outcome(condition, None, FEEDS_TRAINING, steps=other.steps)
         origin, cause, tried = None, None, tuple[Cure, ...]()
         if condition.setting.engine != REFERENCE:
             origin, cause = self._origin_of_engine(one, other), OTHER_ENGINE

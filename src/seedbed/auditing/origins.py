@@ -82,6 +82,17 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
     return Origin(found, operation, line, caught=came_up)
 
 
+def feeds_training(lab: Lab, condition: Condition, one: Observation, other: Observation) -> bool:
+    """Of a trial, whether what it draws in evaluation is trained on, such as a rollout: with other draws there, and
+    generators that go on as without them, training is another one."""
+    found = parting(one.tape, other.tape)
+    if found is None or found.record.kind is Kind.RESULT:
+        return False
+    setting = condition.setting.but(other_draws=True)
+    (third,) = lab.observe([setting], lab.capped(max(1, found.record.step) + STEPS_BEYOND))
+    return third.error is not None or not agree(other.tape, third.tape)
+
+
 def _comes_of(lab: Lab, condition: Condition, calls: tuple[str, ...], found: Parting) -> bool:
     """Whether two runs part because of generators that start otherwise: they no longer do where these calls leave
     generators of one seed."""

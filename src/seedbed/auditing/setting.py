@@ -20,6 +20,7 @@ class Setting:
         torch: settings of torch by the names of ``torch_settings``.
         workers: of the DataLoader that serves training rows; None: as the engine serves them.
         evaluation: the model is evaluated after every epoch too.
+        other_draws: of a trial, evaluations draw other numbers.
         engine: that computes.
         wide: parameters, inputs and arithmetic in float64.
         device: that computes.
@@ -34,6 +35,7 @@ class Setting:
     torch: tuple[tuple[str, Any], ...] = ()
     workers: int | None = None
     evaluation: bool = False
+    other_draws: bool = False
     engine: str = REFERENCE
     wide: bool = False
     device: str = "cpu"

@@ -22,6 +22,7 @@ from seedbed.auditing.observing import Observer
 from seedbed.auditing.setting import Setting
 from seedbed.userlines import users_line
 
+OTHER_SEED = 7_236_451  # of numbers that evaluations draw in the place of their own
 MOST_MODELS = 64  # that are held of those that were called since a step
 
 
@@ -52,7 +53,7 @@ class Notes:
 def observed(observer: Observer, setting: Setting) -> Iterator[Notes]:
     """Observe all training within the block. Yields notes, which are complete at its end."""
     notes = Notes()
-    evaluations = _Evaluations(observer, notes, undone=setting.evaluation)
+    evaluations = _Evaluations(observer, notes, undone=setting.evaluation, other=setting.other_draws)
     training = _Training(observer, evaluations)
     with contextlib.ExitStack() as stack:
         for handle in (
@@ -110,6 +111,8 @@ class _Training:
         outermost = not self._depth
         if outermost and module.training and torch.is_grad_enabled() and _has_parameters(module) and _is_plain():
             self._begins(module, (args, kwargs) if kwargs else args)
+        if outermost and not module.training:
+            self._evaluations.about_to_call()
         self._depth += 1
         try:
             return original(module, *args, **kwargs)
@@ -207,8 +210,9 @@ class _Loaders:
 
 @dataclass
 class _Evaluations:
-    """Evaluations, from ``model.eval()`` to ``model.train()`` without training between: noted where a generator moves,
-    and where ``undone``, with the generators put back at their end, as if there had been none.
+    """Evaluations, from ``model.eval()`` to ``model.train()`` without training between: noted where a generator moves;
+    where ``undone``, with the generators put back at their end, as if there had been none; where ``other``, with other
+    numbers drawn from their first call on.
 
     What is drawn after the last call of the model may be training's own, such as the next epoch's order where
     ``model.train()`` stands in the loop over batches; then nothing is noted, and nothing undone.
@@ -217,10 +221,13 @@ class _Evaluations:
     observer: Observer
     notes: Notes
     undone: bool
+    other: bool = False
     _begun: dict[int, tuple[nn.Module, Callable[[], None], Any]] = field(default_factory=dict)
     _depth: int = 0
     _thread: int = field(default_factory=threading.get_ident)
     _last: Any = None  # where the generators stood after the last call
+    _others: Callable[[], None] | None = None  # puts them back to where they stood before others were drawn
+    _reseeded: Any = None  # where they stood from then on
 
     def switched(self, original: Any, module: nn.Module, mode: bool = True) -> Any:
         """A module's ``train`` is called; ``eval`` calls it too."""
@@ -238,11 +245,19 @@ class _Evaluations:
                 self.observer.evaluating = bool(self._begun)
                 if self.undone and drew:
                     put_back()
+                self._others = None
         self._depth += 1
         try:
             return original(module, mode)
         finally:
             self._depth -= 1
+
+    def about_to_call(self) -> None:
+        """A module that is not in training is about to be called."""
+        if self.other and self._begun and self._others is None:
+            self._others = generators.saved()
+            generators.seed_all(OTHER_SEED)
+            self._reseeded = generators.states()
 
     def called(self) -> None:
         """A module that is not in training has been called."""
@@ -251,5 +266,8 @@ class _Evaluations:
 
     def over(self) -> None:
         """Training goes on: what is in evaluation mode stays so, such as a frozen part."""
+        if self._others is not None and generators.states() == self._reseeded:
+            self._others()
+        self._others = None
         self._begun.clear()
         self.observer.evaluating = False
