@@ -308,6 +308,16 @@ def test_what_differs_in_equal_runs_too_is_no_origin(tmp_path):
     assert parted(ours, theirs, tmp_path, same).place == 2
 
 
+def test_what_follows_from_input_that_equal_runs_differ_in_too_is_no_origin(tmp_path):
+    """Such as a sum with what memory held: two tiny numbers are lost in it, and a large one is not."""
+    ours, theirs, same = (
+        [operation(reads=[read], writes=[written]), operation(reads=[written], sources=[0], writes=[written])]
+        for read, written in ((5, 2), (7, 3), (6, 2))
+    )
+    found = parted(ours, theirs, tmp_path, same)
+    assert (found.place, found.what, found.is_certain) == (0, "input", False)
+
+
 def test_memory_that_nothing_wrote_to_is_an_origin_though_it_differs_in_equal_runs(tmp_path):
     ours, theirs, same = ([operation(), operation(reads=[k], unsure=[0])] for k in (5, 6, 7))
     assert parted(ours, theirs, tmp_path, same).what == "uninitialised"

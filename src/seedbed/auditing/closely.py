@@ -178,11 +178,21 @@ def operation_parting(one: Path, other: Path, same: Sequence[Path] = ()) -> Oper
                 if place in read and place not in told and not a["in_place"]:
                     silent.add(place)
                     continue
+                if _reads_ignored(a, b, place, ignored):  # of these it may come, and from further back
+                    return _parting(place, "input", a)
                 found = _parting(place, "output", a, size=_size(one, other, a["values"][number], b["values"][number]))
                 if place in told or a["in_place"]:
                     return found
                 unread = unread or found  # such as a second result that nobody uses, and nothing was written to
     return unread
+
+
+def _reads_ignored(
+    a: Mapping[str, Any], b: Mapping[str, Any], place: int, ignored: Collection[tuple[int, str, int]]
+) -> bool:
+    """Whether an operation read something else, which was passed over since equal runs differ in it too."""
+    pairs = enumerate(zip(a["reads"], b["reads"], strict=False))
+    return any(x != y and (place, "reads", position) in ignored for position, (x, y) in pairs)
 
 
 def _unreliable(ours: Iterable[dict[str, Any]], again: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, int]]:
