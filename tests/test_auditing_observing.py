@@ -368,24 +368,6 @@ def test_methods_of_a_users_own_are_not_called(tmp_path):
     assert seen(do, tmp_path / "a")[0].steps == 1
 
 
-def test_training_in_another_thread_ends_without_a_word(tmp_path, capfd):
-    def do() -> None:
-        thread = threading.Thread(target=train)
-        thread.start()
-        thread.join()
-        train()
-
-    before = threading.excepthook
-    with Observer(tmp_path / "a", limit=2) as observer, observed(observer, Setting()):
-        with contextlib.suppress(Enough):
-            do()
-        thread = threading.Thread(target=observer._enough)
-        thread.start()
-        thread.join()
-    assert threading.excepthook is before
-    assert "Enough" not in capfd.readouterr().err
-
-
 def test_what_other_threads_train_is_not_looked_at(tmp_path):
     def do(folds: int) -> None:
         threads = [threading.Thread(target=train) for _ in range(folds)]

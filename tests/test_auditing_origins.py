@@ -75,6 +75,16 @@ class Runs:
             tape(folder, 300, apart=step if k else None)
         return [Observation(s, f, None, None) for s, f in zip(settings, folders, strict=True)]
 
+    def observe(self, settings, limit):
+        """With other draws the first of the steps is where a run parts from the others, else the last."""
+        found = []
+        for setting in settings:
+            apart = self._steps[0] if setting.other_draws else self._steps[-1]
+            folder = self._folder / f"{setting.other_draws} {setting.repetition}"
+            tape(folder, limit, apart=apart)
+            found.append(Observation(setting, folder, None, None))
+        return found
+
     def capped(self, steps):
         return steps
 
@@ -95,3 +105,21 @@ def test_where_equal_runs_part_earlier_the_next_time_that_is_where_is_looked_nex
     place = parted(own, Kind.STEP, 150).place
     assert place < first.start
     assert second.start <= place <= second.end
+
+
+@pytest.mark.parametrize(
+    ("with_other_draws", "again", "feeds"),
+    [(2, None, True), (None, None, False), (2, 2, False)],  # the last is another one each time
+)
+def test_what_evaluation_draws_is_trained_on_where_other_draws_alone_change_training(
+    with_other_draws, again, feeds, tmp_path
+):
+    condition = made("evaluation", Setting())[0]
+    tape(tmp_path / "plain", 4, apart=1)
+    tape(tmp_path / "undone", 4)
+    one, other = (
+        Observation(setting, tmp_path / name, None, None)
+        for setting, name in ((condition.against, "plain"), (condition.setting, "undone"))
+    )
+    lab = Runs(tmp_path, [with_other_draws, again])
+    assert origins.feeds_training(lab, condition, one, other) is feeds

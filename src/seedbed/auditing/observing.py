@@ -73,9 +73,6 @@ class Observer:
         self.evaluating = False  # a model, between training steps; told by what drives the training
 
     def __enter__(self) -> Observer:
-        # Training in a thread of the program's ends as all training does, and there is nothing to be told of it.
-        self._excepthook = own = threading.excepthook
-        threading.excepthook = lambda error: None if error.exc_type is Enough else own(error)
         if self._window is not None:
             self._modules = ModuleStack()
             self._modules.__enter__()
@@ -86,7 +83,6 @@ class Observer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        threading.excepthook = self._excepthook
         self._shut()
         if self._modules is not None:
             self._modules.__exit__(None, None, None)

@@ -84,13 +84,14 @@ def origin_of(lab: Lab, condition: Condition, one: Observation, other: Observati
 
 def feeds_training(lab: Lab, condition: Condition, one: Observation, other: Observation) -> bool:
     """Of a trial, whether what it draws in evaluation is trained on, such as a rollout: with other draws there, and
-    generators that go on as without them, training is another one."""
+    generators that go on as without them, training is another one. Of one that is another each time that tells nothing.
+    """
     found = parting(one.tape, other.tape)
     if found is None or found.record.kind is Kind.RESULT:
         return False
-    setting = condition.setting.but(other_draws=True)
-    (third,) = lab.observe([setting], lab.capped(max(1, found.record.step) + STEPS_BEYOND))
-    return third.error is not None or not agree(other.tape, third.tape)
+    settings = [condition.setting.but(other_draws=True), condition.setting.but(repetition=_CONTROL)]
+    drawn, control = lab.observe(settings, lab.capped(max(1, found.record.step) + STEPS_BEYOND))
+    return agree(other.tape, control.tape) and not agree(other.tape, drawn.tape)
 
 
 def _comes_of(lab: Lab, condition: Condition, calls: tuple[str, ...], found: Parting) -> bool:

@@ -15,6 +15,7 @@ import click
 from seedbed.cli import program
 from seedbed.cli.read import store_option
 from seedbed.cli.run import parse_parameters
+from seedbed.cli.whole import WholeNumber
 from seedbed.errors import InputError
 
 
@@ -37,22 +38,13 @@ class _Command(program.RunCommand):
             formatter.write_dl(list(FAMILIES.items()))
 
 
-class _Seed(click.ParamType[int]):
-    """One seed; several, as other commands take them, are told for what they are."""
-
-    name = "integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"an audit is of one seed, such as 0; got {value!r}")
+SEED = WholeNumber("integer", "an audit is of one seed, such as 0; got {!r}")
 
 
 @click.command(cls=_Command)
 @click.argument("target", metavar="TARGET | -- COMMAND", nargs=-1)
-@click.option("-s", "--seed", type=_Seed(), default=0, show_default=True, help="The plain seed of the run.")
-@click.option("--split", type=_Seed(), default=0, show_default=True, help="Its split seed.")
+@click.option("-s", "--seed", type=SEED, default=0, show_default=True, help="The plain seed of the run.")
+@click.option("--split", type=SEED, default=0, show_default=True, help="Its split seed.")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the experiment.")
 @click.option("--conditions", metavar="NAMES", help="Which ones, joined by commas, such as again,threads=2; all that "
               "apply where not given.")  # fmt: skip

@@ -11,21 +11,11 @@ from typing import Any
 import click
 
 from seedbed.cli import DONE, NO, devices, places, program, sharding, tracking, until
+from seedbed.cli.whole import WholeNumber
 from seedbed.errors import InputError
 
-
-class _Stride(click.ParamType[int]):
-    """A number of epochs; a word that follows by mistake is told for what it is."""
-
-    name = "stride"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"it takes a number of epochs, and read {value!r} as one: put it last, or write --curves=1")
-
-
+# A word that follows by mistake is told for what it is.
+STRIDE = WholeNumber("stride", "it takes a number of epochs, and read {!r} as one: put it last, or write --curves=1")
 LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 
 
@@ -58,7 +48,7 @@ LINES_SHOWN = 20  # runs whose lines are printed unless asked otherwise
 @click.option("--threads", type=int, default=1, show_default=True, help="Torch's threads in each run.")
 @click.option("--store", default="seedbed.db", show_default=True, help="A SQLite file, or a database URL.")
 @click.option("--name", help="The study's name; the experiment and its parameters where not given.")
-@click.option("--curves", type=_Stride(), is_flag=False, flag_value=1, metavar="[STRIDE]",
+@click.option("--curves", type=STRIDE, is_flag=False, flag_value=1, metavar="[STRIDE]",
               help="Keep every score after every epoch, or every STRIDE epochs.")  # fmt: skip
 @click.option("--keep-weights", type=click.Choice(["none", "best", "worst", "all"]), default="none", show_default=True,
               help="Whose final weights are kept.")  # fmt: skip
